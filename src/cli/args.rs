@@ -1,0 +1,152 @@
+//! The arguments.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::output::ColorChoice;
+use super::render::Format;
+
+/// From a machine to a verdict: a local Kubernetes cluster with the Flink operator and Kafka, SQL jobs on it, and
+/// tests of those jobs with records in and records out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dev",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:\n  dev demo --fix           make the machine ready, boot everything, run an example, say PASS\n  dev up                   bring up the profile `default` (or ./dev.yaml)\n  dev test examples/       run every *.test.yaml below a folder\n  dev status               what runs, where it listens, why something is not ready\n  dev down                 take everything away; images stay for the next time"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    /// Options of every command.
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Show what programs and builds print, too
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colours and a live view
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+    /// `json`: events and results as JSON on standard output
+    #[arg(short, long, global = true, value_name = "FORMAT", default_value = "human")]
+    pub output: Format,
+}
+
+/// A profile.
+#[derive(Debug, Clone, Args)]
+pub struct ProfileArg {
+    /// A shipped profile (default, minimal) or a YAML file [default: ./dev.yaml here or above, else `default`]
+    #[arg(value_name = "PROFILE", value_hint = ValueHint::FilePath)]
+    pub profile: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring an environment up: cluster, images, cert-manager, Flink operator, Kafka, session cluster
+    #[command(
+        after_help = "What is there already is left alone; after an interruption the same command goes on.\n\nExamples:\n  dev up\n  dev up minimal\n  dev up ./team.yaml --dry-run\n  dev up -o json | jq -c 'select(.event == \"step_finished\")'"
+    )]
+    Up {
+        #[command(flatten)]
+        /// The profile.
+        profile: ProfileArg,
+        /// Print the plan and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Also add the cluster to your own kubeconfig and make it the current context
+        #[arg(long)]
+        switch_context: bool,
+    },
+    /// Take an environment down; images and layers stay for the next time
+    #[command(after_help = "Examples:\n  dev down\n  dev down minimal")]
+    Down {
+        #[command(flatten)]
+        /// The profile.
+        profile: ProfileArg,
+    },
+    /// Tell what runs, which versions, where it listens, and why something is not ready
+    #[command(
+        after_help = "Ends with 0 if all is ready, 71 if not, 61 if there is no cluster.\n\nExamples:\n  dev status\n  dev status -o json | jq .endpoints"
+    )]
+    Status {
+        #[command(flatten)]
+        /// The profile.
+        profile: ProfileArg,
+    },
+    /// Run test cases: records in, SQL, records out, verdict
+    #[command(
+        after_help = "Ends with 0 if all pass, 1 if one fails.\n\nExamples:\n  dev test examples/orders/orders.test.yaml\n  dev test . -o json"
+    )]
+    Test {
+        /// Cases, or folders that are searched for *.test.yaml
+        #[arg(required = true, value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+        /// The environment's profile
+        #[arg(short, long, value_name = "PROFILE")]
+        profile: Option<String>,
+    },
+    /// Everything in one: machine, environment, the example `orders`, verdict
+    #[command(after_help = "Examples:\n  dev demo --fix\n  dev demo --profile minimal")]
+    Demo {
+        /// Carry out what `dev doctor` finds necessary, told before it is done
+        #[arg(long)]
+        fix: bool,
+        /// The environment's profile
+        #[arg(short, long, value_name = "PROFILE")]
+        profile: Option<String>,
+    },
+    /// Examine the machine; each finding with its evidence and the command that cures it
+    #[command(
+        after_help = "Without --fix nothing is changed. Ends with 0 unless something fails.\n\nExamples:\n  dev doctor\n  dev doctor --fix\n  dev doctor -o json | jq '.findings[] | select(.status != \"ok\")'"
+    )]
+    Doctor {
+        #[command(flatten)]
+        /// The profile.
+        profile: ProfileArg,
+        /// Carry the cures out, each told before it is done
+        #[arg(long)]
+        fix: bool,
+    },
+    /// Print the JSON Schema of a file format
+    #[command(after_help = "Examples:\n  dev schema case > case.schema.json")]
+    Schema {
+        /// Which format
+        format: SchemaOf,
+    },
+    /// Explain the id of an error, or list all
+    #[command(after_help = "Examples:\n  dev explain PORT_IN_USE\n  dev explain")]
+    Explain {
+        /// The id, as in `error[ID]`
+        id: Option<String>,
+    },
+    /// Print every object and image of an environment as JSON
+    #[command(hide = true)]
+    Objects {
+        #[command(flatten)]
+        /// The profile.
+        profile: ProfileArg,
+    },
+    /// Print a completion script
+    #[command(after_help = "Examples:\n  dev completions bash > /etc/bash_completion.d/dev")]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// File formats with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// dev.yaml and the profiles
+    Profile,
+    /// *.test.yaml
+    Case,
+}

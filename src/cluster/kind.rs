@@ -1,0 +1,338 @@
+//! A cluster of one node, made by [kind](https://kind.sigs.k8s.io).
+//!
+//! kind's exit status is checked, a half-made cluster of ours is found and replaced, and kind runs tethered to this
+//! process: it has no signal handling of its own, and one that outlives us would delete a later cluster of the same
+//! name when it fails.
+
+use std::path::{Path, PathBuf};
+
+use crate::component::EXTERNAL_NODE_PORT;
+use crate::config::{Port, Profile};
+use crate::container::{ContainerInfo, Engine};
+use crate::diag::{Failure, Reason, Result};
+use crate::engine::StepCx;
+use crate::env::Env;
+use crate::image;
+use crate::process::{Program, tail};
+
+use super::sysctl;
+
+/// Docker network of all clusters of ours; it also tells them from clusters that others made.
+pub const NETWORK: &str = "flink-dev";
+
+/// Label that kind puts on a cluster's containers, with the cluster's name.
+const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
+
+/// What Docker knows of the cluster's node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeState {
+    /// There is no such container.
+    Absent,
+    /// It exists and does not run, e.g. after the engine was restarted.
+    Stopped,
+    /// It runs.
+    Running {
+        /// The container's id.
+        id: String,
+        /// Id of the image it was made from.
+        image_id: String,
+        /// Local port that leads to Kafka's outside listener.
+        kafka_port: Option<u16>,
+        /// Local port of the API server.
+        api_port: Option<u16>,
+    },
+    /// A container of that name that was not made by `dev`.
+    Foreign,
+}
+
+/// The cluster of a profile.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    name: String,
+    dir: PathBuf,
+}
+
+impl Kind {
+    /// The cluster of this profile, whether it exists or not.
+    pub fn new(env: &Env, profile: &Profile) -> Self {
+        Self {
+            name: profile.cluster_name().to_owned(),
+            dir: env.cluster_dir(profile.cluster_name()),
+        }
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name of the node's container.
+    pub fn node(&self) -> String {
+        format!("{}-control-plane", self.name)
+    }
+
+    /// The cluster's own kubeconfig; the user's is left alone.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// What Docker knows of it now.
+    ///
+    /// # Errors
+    /// What the engine answers.
+    pub async fn observe(&self, engine: &Engine) -> Result<NodeState> {
+        Ok(match engine.container(&self.node()).await? {
+            None => NodeState::Absent,
+            Some(info) if !is_ours(&info) => NodeState::Foreign,
+            Some(info) if !info.running => NodeState::Stopped,
+            Some(info) => NodeState::Running {
+                kafka_port: info.ports.get(&EXTERNAL_NODE_PORT).copied(),
+                api_port: info.ports.get(&6443).copied(),
+                id: info.id,
+                image_id: info.image_id,
+            },
+        })
+    }
+
+    /// Creates the cluster with kind and returns when kind says that it is made; the node may not be Ready yet.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterCreateFailed`] with kind's output and the node's own log; what was made is removed then.
+    pub async fn create(
+        &self,
+        engine: &Engine,
+        env: &Env,
+        kind: &Path,
+        profile: &Profile,
+        port: u16,
+        cx: &StepCx,
+    ) -> Result<()> {
+        fs_err::create_dir_all(&self.dir)
+            .map_err(|e| Failure::new(Reason::Internal, "no place for the kubeconfig").cause(&e))?;
+        sysctl::remember(&self.dir)?;
+        let own_image = engine
+            .image(&profile.node_image())
+            .await?
+            .is_some_and(|i| image::is_own(&i));
+        // an engine on this machine can give the node this machine's layers to read; one in a virtual machine cannot
+        let blobs = if cfg!(target_os = "linux") && engine.is_local() {
+            Some(image::blobs_dir(env)?)
+        } else {
+            None
+        };
+        let config = self.dir.join("kind.yaml");
+        fs_err::write(&config, self.config(port, own_image, blobs.as_deref()))
+            .map_err(|e| Failure::new(Reason::Internal, "cannot write kind's configuration").cause(&e))?;
+        let program = Program::new(kind)
+            .args([
+                "create",
+                "cluster",
+                "--retain",
+                "--name",
+                &self.name,
+                "--image",
+                &profile.node_image(),
+            ])
+            .arg("--config")
+            .arg(&config)
+            .arg("--kubeconfig")
+            .arg(self.kubeconfig())
+            .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", NETWORK)
+            .env("KIND_EXPERIMENTAL_PROVIDER", "docker")
+            .tethered();
+        cx.waiting("kind is starting");
+        let output = program
+            .run(cx.cancel(), |line| {
+                // kind's own phases: " ✓ Preparing nodes 📦" and " • Starting control-plane 🕹️  ..."
+                if let Some(phase) = line.trim_start().strip_prefix(['✓', '•', '✗']) {
+                    cx.waiting(phase.trim().trim_end_matches('.').trim_end());
+                }
+                cx.output(line);
+            })
+            .await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let node_log = self.node_log(engine).await;
+        let mut failure = Failure::new(
+            Reason::ClusterCreateFailed,
+            format!("kind could not create the cluster `{}`", self.name),
+        )
+        .evidence(tail(&output.stderr, 25))
+        .evidence(node_log);
+        if output.stderr.contains("port is already allocated") || output.stderr.contains("address already in use") {
+            failure = failure.next("choose another `kafka.port` in the profile, or `auto`");
+        }
+        // a half-made node is of no use to anyone, and its evidence has just been taken
+        if let Err(also) = self.remove_containers(engine).await {
+            failure = failure.evidence(also.to_string());
+        }
+        Err(failure)
+    }
+
+    /// Removes the cluster's containers and volumes, its network if no other cluster uses it, its kubeconfig, and puts
+    /// kernel settings back. Returns what was removed, one line each; nothing to remove is fine.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterForeign`] if the cluster is not ours, [`Reason::ClusterDeleteFailed`] if something stayed.
+    pub async fn delete(&self, engine: &Engine) -> Result<Vec<String>> {
+        let mut done = Vec::new();
+        if self.observe(engine).await? == NodeState::Foreign {
+            return Err(Failure::new(
+                Reason::ClusterForeign,
+                format!("the cluster `{}` was not made by dev", self.name),
+            )
+            .next(format!("kind delete cluster --name {}", self.name)));
+        }
+        self.restore_sysctls(engine, &mut done).await;
+        done.extend(self.remove_containers(engine).await?);
+        let left = engine.containers_with_label(CLUSTER_LABEL).await?;
+        if !left.iter().any(|c| c.networks.contains_key(NETWORK)) && engine.remove_network(NETWORK).await? {
+            done.push(format!("network {NETWORK}"));
+        }
+        if self.dir.exists() {
+            fs_err::remove_dir_all(&self.dir).map_err(|e| {
+                Failure::new(Reason::ClusterDeleteFailed, "the kubeconfig could not be removed").cause(&e)
+            })?;
+            done.push(format!("{}", self.kubeconfig().display()));
+        }
+        Ok(done)
+    }
+
+    async fn remove_containers(&self, engine: &Engine) -> Result<Vec<String>> {
+        let mut done = Vec::new();
+        let label = format!("{CLUSTER_LABEL}={}", self.name);
+        for container in engine.containers_with_label(&label).await? {
+            engine.remove_container(&container.name).await?;
+            done.push(format!("container {} and its volume", container.name));
+        }
+        let left = engine.containers_with_label(&label).await?;
+        if left.is_empty() {
+            Ok(done)
+        } else {
+            let names: Vec<_> = left.into_iter().map(|c| c.name).collect();
+            Err(Failure::new(
+                Reason::ClusterDeleteFailed,
+                format!("still there: {}", names.join(", ")),
+            ))
+        }
+    }
+
+    /// Puts back what the kubelet changed, through the node: it is privileged even where the user is not root, and it
+    /// is on the engine's machine even where the user is not.
+    async fn restore_sysctls(&self, engine: &Engine, done: &mut Vec<String>) {
+        let restore = sysctl::to_restore(&self.dir);
+        if restore.is_empty() {
+            return;
+        }
+        let script: Vec<String> = restore
+            .iter()
+            .map(|(name, value)| format!("echo {value} > /proc/sys/{name}"))
+            .collect();
+        let through_node = match engine.container(&self.node()).await {
+            Ok(Some(info)) if info.running => {
+                let command = script.join(" && ");
+                matches!(engine.exec(&self.node(), &["sh", "-c", &command], None, true).await, Ok(out) if out.code == 0)
+            }
+            _ => false,
+        };
+        if !through_node {
+            for (name, value) in &restore {
+                // without the rights for it they stay as they are; the check below tells
+                let _ = fs_err::write(Path::new("/proc/sys").join(name), value);
+            }
+        }
+        let still = sysctl::to_restore(&self.dir);
+        for name in restore.keys() {
+            let shown = name.replace('/', ".");
+            if still.contains_key(name) {
+                done.push(format!(
+                    "NOT restored: kernel setting {shown} (needs root: sysctl -w {shown}={})",
+                    restore[name]
+                ));
+            } else {
+                done.push(format!("kernel setting {shown} back to {}", restore[name]));
+            }
+        }
+    }
+
+    async fn node_log(&self, engine: &Engine) -> String {
+        let journal = [
+            "journalctl",
+            "--no-pager",
+            "-n",
+            "15",
+            "-u",
+            "kubelet",
+            "-u",
+            "containerd",
+        ];
+        match engine.exec(&self.node(), &journal, None, false).await {
+            Ok(output) => output.stdout,
+            Err(_) => String::new(),
+        }
+    }
+
+    fn config(&self, kafka_port: u16, own_image: bool, blobs: Option<&Path>) -> String {
+        // What one node of a development cluster can do without: leader election, waiting for the disk (the cluster is
+        // made anew rather than recovered), RSA keys (3.8 s of CPU here), a restart of the kubelet at the end.
+        // The controller manager's own rate limit makes its controllers start one after another. /kind/patches, in
+        // our node image, holds smaller CPU requests; kubeadm passes over a folder that is empty.
+        let mut kubeadm = vec![serde_json::json!({
+            "kind": "ClusterConfiguration",
+            "featureGates": {"PublicKeysECDSA": true},
+            "etcd": {"local": {"extraArgs": {"unsafe-no-fsync": "true"}}},
+            "controllerManager": {"extraArgs": {
+                "leader-elect": "false", "kube-api-qps": "500", "kube-api-burst": "1000",
+            }},
+            "scheduler": {"extraArgs": {"leader-elect": "false"}},
+        })];
+        let mut init =
+            serde_json::json!({"kind": "InitConfiguration", "skipPhases": ["preflight", "kubelet-finalize"]});
+        if own_image {
+            init["patches"] = serde_json::json!({"directory": "/kind/patches"});
+        }
+        kubeadm.push(init);
+        let mounts: Vec<_> = blobs
+            .map(|dir| serde_json::json!({"hostPath": dir, "containerPath": image::MOUNTED_BLOBS, "readOnly": true}))
+            .into_iter()
+            .collect();
+        // JSON is YAML: nothing has to be quoted by hand
+        serde_json::json!({
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            // the pod network of our node image is a part of the node; another's is in its default manifest
+            "networking": {"disableDefaultCNI": own_image},
+            "kubeadmConfigPatches": kubeadm.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "nodes": [{
+                "role": "control-plane",
+                "extraMounts": mounts,
+                "extraPortMappings": [
+                    {"containerPort": EXTERNAL_NODE_PORT, "hostPort": kafka_port, "listenAddress": "127.0.0.1", "protocol": "TCP"},
+                ],
+            }],
+        })
+        .to_string()
+    }
+}
+
+fn is_ours(info: &ContainerInfo) -> bool {
+    info.networks.contains_key(NETWORK)
+}
+
+/// A local port for the cluster: the profile's, or one that is free now.
+///
+/// # Errors
+/// [`Reason::PortInUse`] if the profile's port is taken.
+pub fn free_port(port: Port) -> Result<u16> {
+    let wanted = match port {
+        Port::Auto => 0,
+        Port::Fixed(number) => number,
+    };
+    let listener = std::net::TcpListener::bind(("127.0.0.1", wanted))
+        .map_err(|e| Failure::new(Reason::PortInUse, format!("port {wanted} of 127.0.0.1 is in use")).cause(&e))?;
+    listener
+        .local_addr()
+        .map(|a| a.port())
+        .map_err(|e| Failure::new(Reason::PortInUse, "no free port").cause(&e))
+}

@@ -1,0 +1,6 @@
+//! The Kubernetes cluster under an environment: created by kind, found again by what Docker knows of it.
+
+mod kind;
+mod sysctl;
+
+pub use kind::{Kind, NETWORK, NodeState, free_port};

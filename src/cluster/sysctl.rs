@@ -1,0 +1,78 @@
+//! Kernel settings that a kubelet changes for the whole machine and never puts back.
+//!
+//! Source of the list: `setupKernelTunables` in Kubernetes' `pkg/kubelet/cm/container_manager_linux.go`; the values
+//! outlive the cluster (seen on Linux 6.18).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::diag::{Failure, Reason, Result};
+
+/// The settings, as paths below `/proc/sys`.
+const CHANGED_BY_KUBELET: [&str; 3] = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
+
+/// Values of kernel settings, by path below `/proc/sys`.
+pub(super) type Values = BTreeMap<String, String>;
+
+fn file(cluster_dir: &Path) -> PathBuf {
+    cluster_dir.join("sysctl-before.json")
+}
+
+/// The settings as they are now; empty where there is no `/proc/sys` (the engine is in a virtual machine).
+pub(super) fn read(root: &Path) -> Values {
+    CHANGED_BY_KUBELET
+        .iter()
+        .filter_map(|name| {
+            let value = fs_err::read_to_string(root.join(name)).ok()?;
+            Some(((*name).to_owned(), value.trim().to_owned()))
+        })
+        .collect()
+}
+
+/// Keeps the settings of before the cluster; a record that is there already is older, so it stays.
+pub(super) fn remember(cluster_dir: &Path) -> Result<()> {
+    let file = file(cluster_dir);
+    let now = read(Path::new("/proc/sys"));
+    if file.exists() || now.is_empty() {
+        return Ok(());
+    }
+    let text = serde_json::to_string_pretty(&now).unwrap_or_default();
+    fs_err::write(&file, text)
+        .map_err(|e| Failure::new(Reason::Internal, "cannot note the kernel's settings").cause(&e))
+}
+
+/// What has to be written to have the remembered settings again.
+pub(super) fn to_restore(cluster_dir: &Path) -> Values {
+    let Ok(text) = fs_err::read_to_string(file(cluster_dir)) else {
+        return Values::new();
+    };
+    let before: Values = serde_json::from_str(&text).unwrap_or_default();
+    let now = read(Path::new("/proc/sys"));
+    before
+        .into_iter()
+        .filter(|(name, value)| now.get(name).is_some_and(|v| v != value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_record_is_kept_and_nothing_is_written_that_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        remember(dir.path()).unwrap();
+        if read(Path::new("/proc/sys")).is_empty() {
+            return; // not Linux: nothing to remember
+        }
+        assert!(to_restore(dir.path()).is_empty(), "nothing changed since");
+        let mut other = read(Path::new("/proc/sys"));
+        other.insert("kernel/panic".into(), "4711".into());
+        fs_err::write(file(dir.path()), serde_json::to_string(&other).unwrap()).unwrap();
+        remember(dir.path()).unwrap();
+        assert_eq!(
+            to_restore(dir.path()).get("kernel/panic").map(String::as_str),
+            Some("4711")
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! What users write: profiles (what an environment holds) and test cases. Parsed with positions, layered, checked as
+//! a whole before anything is created.
+
+mod case;
+mod check;
+mod decode;
+mod find;
+mod layer;
+mod load;
+mod load_case;
+mod mismatch;
+mod profile;
+mod raw_case;
+mod raw_profile;
+mod records;
+mod schema;
+mod source;
+#[cfg(test)]
+mod tests;
+mod units;
+mod words;
+mod yaml;
+
+pub use case::{Case, Expectation, Given, Match, Record};
+pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
+pub use find::{CASE_SUFFIX, find_cases};
+pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
+pub use profile::{
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
+    Webhook,
+};
+pub use schema::{case_schema, profile_schema};
+pub use words::nearest;

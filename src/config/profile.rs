@@ -1,0 +1,189 @@
+//! The profile: what an environment holds. This is the resolved form, with every default in place; how it is read,
+//! layered and checked is in `load.rs`.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An environment, fully resolved.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Profile {
+    /// The cluster's name; its objects in Docker are called after it.
+    pub name: String,
+    /// The Kubernetes cluster.
+    pub cluster: ClusterSpec,
+    /// Where images come from.
+    pub images: Images,
+    /// cert-manager, if the environment has it.
+    pub cert_manager: CertManager,
+    /// The Flink Kubernetes operator.
+    pub operator: Operator,
+    /// The Kafka broker.
+    pub kafka: Kafka,
+    /// Flink itself.
+    pub flink: FlinkSpec,
+    /// The session cluster.
+    pub session: Session,
+}
+
+/// The Kubernetes cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClusterSpec {
+    /// Kubernetes version without the leading `v`, e.g. `1.34.4`.
+    pub kubernetes: String,
+    /// How long the node may take to become Ready, in seconds.
+    pub timeout_s: u64,
+}
+
+/// Where images come from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Images {
+    /// Which source is asked.
+    pub source: ImageSource,
+    /// `HOST[:PORT][/PREFIX]` of a registry that mirrors the public ones; images are pulled from there and given
+    /// their public names.
+    pub mirror: Option<String>,
+}
+
+/// Which source is asked for images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum ImageSource {
+    /// What is in the engine, else pulled, else built from packages.
+    Auto,
+    /// Pulled only.
+    Registry,
+    /// Built from packages only.
+    Packages,
+}
+
+/// cert-manager.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CertManager {
+    /// Whether it is installed.
+    pub enabled: bool,
+    /// Its version without the leading `v`; empty: the newest that the image source has.
+    pub version: String,
+}
+
+/// The Flink Kubernetes operator.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Operator {
+    /// Its version.
+    pub version: String,
+    /// Whether its admission webhook is installed.
+    pub webhook: Webhook,
+    /// Namespace of the operator.
+    pub namespace: String,
+    /// More settings of the operator, over ours.
+    pub config: BTreeMap<String, String>,
+}
+
+/// Whether the operator's admission webhook is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Webhook {
+    /// Where cert-manager is on and the operator's image has it.
+    Auto,
+    /// Always; an error where it cannot be.
+    // YAML 1.1 reads `on` and `off` as booleans, and so do people
+    #[serde(alias = "true")]
+    On,
+    /// Never.
+    #[serde(alias = "false")]
+    Off,
+}
+
+/// The Kafka broker.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kafka {
+    /// Whether it is installed.
+    pub enabled: bool,
+    /// Its version.
+    pub version: String,
+    /// Namespace of the broker.
+    pub namespace: String,
+    /// The local port at which clients on this machine reach it.
+    pub port: Port,
+    /// Its memory limit in MiB.
+    pub memory_mib: u64,
+}
+
+/// A local port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Port {
+    /// A free one, chosen when the cluster is created.
+    Auto,
+    /// This one.
+    Fixed(u16),
+}
+
+/// Flink itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FlinkSpec {
+    /// Its version, e.g. `2.2.1`.
+    pub version: String,
+}
+
+/// Memory and CPU of a Flink process.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Resources {
+    /// Process memory in MiB.
+    pub memory_mib: u64,
+    /// Requested CPUs; the limit is a multiple of it.
+    pub cpu: f64,
+}
+
+/// The session cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Session {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// TaskManagers that are started before the first job.
+    pub task_managers: u32,
+    /// Task slots of each TaskManager.
+    pub slots: u32,
+    /// The JobManager.
+    pub job_manager: Resources,
+    /// Each TaskManager.
+    pub task_manager: Resources,
+    /// More Flink settings, over ours.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// Name of kind's cluster.
+    pub fn cluster_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name of the node image, as upstream names it.
+    pub fn node_image(&self) -> String {
+        format!("kindest/node:v{}", self.cluster.kubernetes)
+    }
+
+    /// Memory in MiB that everything of this profile takes together, with the control plane.
+    pub fn memory_mib(&self) -> u64 {
+        // kind's control plane idles at 525 MB here; the operator is given 512 MB of heap
+        let mut sum = 900 + 700;
+        if self.cert_manager.enabled {
+            sum += 200;
+        }
+        if self.kafka.enabled {
+            sum += self.kafka.memory_mib;
+        }
+        if self.session.enabled {
+            sum += self.session.job_manager.memory_mib;
+            sum += u64::from(self.session.task_managers) * self.session.task_manager.memory_mib;
+        }
+        sum
+    }
+}

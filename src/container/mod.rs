@@ -1,0 +1,163 @@
+//! The Docker engine, over its HTTP API.
+
+mod build;
+mod context;
+mod endpoint;
+mod exec;
+mod files;
+mod info;
+mod inspect;
+#[cfg(test)]
+mod real_tests;
+mod transfer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::OnceCell;
+
+use crate::diag::{Failure, Reason, Result};
+use crate::env::Env;
+
+pub use build::{Build, Built};
+pub use context::Context;
+pub use exec::{ExecOutput, Stdin};
+pub use info::EngineInfo;
+pub use inspect::{ContainerInfo, ImageInfo};
+pub(crate) use transfer::mirrored;
+pub use transfer::{Changes, RegistryAnswer};
+
+use endpoint::Endpoint;
+
+/// Bound of [`Engine::connect`].
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an ordinary request may take until its answer begins, in seconds.
+const REQUEST_S: u64 = 60;
+
+/// The same for builds, exports and imports: an engine of the old store writes all layers to its disk before the
+/// first byte of an export comes.
+const LONG_REQUEST_S: u64 = 1800;
+
+/// Label of containers that exist only to read files from an image.
+pub const HELPER_LABEL: &str = "dev.flink.helper";
+
+/// A connection to the engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+    long: Docker,
+    endpoint: String,
+    local: bool,
+    registry: Arc<OnceCell<String>>,
+}
+
+impl Engine {
+    /// Connects to the engine that `docker` would use (`DOCKER_HOST`, contexts, the usual sockets) and agrees on a
+    /// version of the API.
+    ///
+    /// # Errors
+    /// [`Reason::EngineUnreachable`] if nothing answers within 5 s, [`Reason::EnginePermission`] if the socket may
+    /// not be opened.
+    pub async fn connect(env: &Env) -> Result<Self> {
+        let endpoint = endpoint::find(env)?;
+        let shown = endpoint.display();
+        if let Endpoint::Unix(path) = &endpoint {
+            // bollard tells neither a missing socket from a dead one, nor either from one that is not permitted
+            tokio::time::timeout(CONNECT, tokio::net::UnixStream::connect(path))
+                .await
+                .map_err(|_| unreachable(&shown).evidence("no answer within 5 s"))?
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::PermissionDenied => {
+                        Failure::new(Reason::EnginePermission, format!("{shown} may not be opened")).cause(&error)
+                    }
+                    _ => unreachable(&shown).cause(&error),
+                })?;
+        }
+        let docker = match &endpoint {
+            Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), REQUEST_S, API_DEFAULT_VERSION),
+            Endpoint::Tcp(address) => Docker::connect_with_http(address, REQUEST_S, API_DEFAULT_VERSION),
+            Endpoint::Tls {
+                address,
+                certificates: dir,
+            } => {
+                let (key, cert, ca) = (dir.join("key.pem"), dir.join("cert.pem"), dir.join("ca.pem"));
+                Docker::connect_with_ssl(address, &key, &cert, &ca, REQUEST_S, API_DEFAULT_VERSION)
+            }
+        }
+        .map_err(|e| unreachable(&shown).cause(&e))?;
+        let docker = tokio::time::timeout(CONNECT, docker.negotiate_version())
+            .await
+            .map_err(|_| unreachable(&shown).evidence("it did not tell its version within 5 s"))?
+            .map_err(|e| unreachable(&shown).cause(&e))?;
+        let long = docker.clone().with_timeout(Duration::from_secs(LONG_REQUEST_S));
+        Ok(Self {
+            docker,
+            long,
+            endpoint: shown,
+            local: endpoint.is_local(),
+            registry: Arc::default(),
+        })
+    }
+
+    /// The engine's address, as it would stand in `DOCKER_HOST`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Whether it is reached by a socket of this machine.
+    pub fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// What a request's error means to a user; `what` completes "could not".
+    fn failed(&self, what: &str, error: &bollard::errors::Error) -> Failure {
+        use bollard::errors::Error;
+        let gone = match error {
+            Error::HyperLegacyError { err } => err.is_connect(),
+            Error::SocketNotFoundError(_) => true,
+            _ => false,
+        };
+        if gone {
+            return unreachable(&self.endpoint).cause(error);
+        }
+        Failure::new(Reason::EngineError, format!("the engine could not {what}")).evidence(message(error))
+    }
+}
+
+fn unreachable(endpoint: &str) -> Failure {
+    Failure::new(
+        Reason::EngineUnreachable,
+        format!("no Docker engine answers at {endpoint}"),
+    )
+}
+
+/// The engine's own words where it had any.
+fn message(error: &bollard::errors::Error) -> String {
+    use bollard::errors::Error;
+    match error {
+        Error::DockerResponseServerError { status_code, message } => format!("{message} (status {status_code})"),
+        Error::DockerStreamError { error } => error.clone(),
+        other => {
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(inner) = source {
+                let more = inner.to_string();
+                if !text.contains(&more) {
+                    text = format!("{text}: {more}");
+                }
+                source = inner.source();
+            }
+            text
+        }
+    }
+}
+
+/// Whether the engine says that the thing asked for is not there.
+fn is_absent(error: &bollard::errors::Error) -> bool {
+    matches!(
+        error,
+        bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }
+    )
+}

@@ -1,0 +1,330 @@
+//! One case from its setup to its verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::Target;
+use super::compare::Board;
+use super::diff;
+use super::lease::LABEL_RUN;
+use super::names::Names;
+use super::substitute::{Script, substitute};
+use super::value::encode;
+use super::verdict::Boards;
+use crate::config::{Case, Given};
+use crate::diag::{Failure, Reason, Result};
+use crate::engine::{Done, StepCx};
+use crate::event::{EventKind, EventSink};
+use crate::flink::{JobSpec, Phase, SessionJob};
+use crate::kafka::{Message, Topic, TopicClient};
+
+/// How a case that could be run to its end came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Every expectation holds.
+    Pass,
+    /// The lines of the difference.
+    Fail(Vec<String>),
+}
+
+/// A case with its names and everything checked; nothing has been created yet.
+pub(super) struct Prepared {
+    pub(super) names: Names,
+    /// All its topics, with the names they have in Kafka.
+    pub(super) topics: Vec<Topic>,
+    case: Case,
+    script: Script,
+    run: String,
+}
+
+/// A step of a case with its one end, reported to the run's events.
+struct CaseStep {
+    cx: StepCx,
+    title: String,
+    start: std::time::Instant,
+    ended: bool,
+}
+
+impl CaseStep {
+    fn start(prepared: &Prepared, events: &EventSink, cancel: &CancellationToken, id: &str, title: &str) -> Self {
+        let step = format!("case/{}/{id}", prepared.names.job);
+        let title = format!("{}: {title}", prepared.case.name);
+        events.emit(EventKind::StepStarted {
+            step: step.clone(),
+            title: title.clone(),
+        });
+        let cx = StepCx::detached(step, events.clone(), cancel.clone());
+        Self {
+            cx,
+            title,
+            start: std::time::Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// Reports the end, once.
+    fn end(&mut self, result: Result<Done, &Failure>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let (step, title, took) = (self.cx.id().to_owned(), self.title.clone(), self.start.elapsed());
+        self.cx.events().emit(match result {
+            Ok(done) => EventKind::StepFinished {
+                step,
+                title,
+                took,
+                changed: done.changed(),
+                evidence: done.evidence().to_owned(),
+            },
+            Err(failure) => EventKind::StepFailed {
+                step,
+                title,
+                took,
+                failure: failure.clone(),
+            },
+        });
+    }
+
+    async fn run<T>(mut self, work: impl Future<Output = Result<T>>, told: impl FnOnce(&T) -> String) -> Result<T> {
+        let result = work.await;
+        self.end(result.as_ref().map(|value| Done::Changed(told(value))));
+        result
+    }
+}
+
+/// Names and checks; creates nothing.
+///
+/// # Errors
+/// As [`substitute`].
+pub(super) fn prepare(case: &Case, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
+    let names = Names::new(run, number, &case.name);
+    let script = substitute(case, bootstrap, |topic| names.topic(topic))?;
+    let mut partitions: BTreeMap<&str, u32> = case.expect.iter().map(|e| (e.topic.as_str(), 1)).collect();
+    partitions.extend(case.given.iter().map(|g| (g.topic.as_str(), g.partitions.max(1))));
+    let topics = partitions
+        .iter()
+        .map(|(name, &partitions)| Topic {
+            name: names.topic(name),
+            partitions,
+        })
+        .collect();
+    Ok(Prepared {
+        names,
+        topics,
+        case: case.clone(),
+        script,
+        run: run.to_owned(),
+    })
+}
+
+impl Prepared {
+    /// Runs the case: topics, then the job and the given records side by side, then what comes out, to the verdict.
+    ///
+    /// # Errors
+    /// Why there is no verdict: the job was refused or failed, Kafka or Flink does not answer, the job did not run in
+    /// time, or `cancel` was triggered.
+    pub(super) async fn run(
+        &self,
+        target: &Target,
+        kafka: &TopicClient,
+        events: &EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Outcome> {
+        let step = |id, title| CaseStep::start(self, events, cancel, id, title);
+        let topics = kafka.create(&self.topics);
+        step("topics", "topics")
+            .run(or_cancelled(cancel, topics), |()| self.created_text())
+            .await?;
+
+        let submitted = Instant::now();
+        let mut job_step = step("job", "job");
+        let spec = self.job_spec();
+        let submit = SessionJob::submit(&target.client, &target.namespace, &target.session, &spec);
+        let records = messages(&self.names, &self.case.given);
+        let produce = or_cancelled(cancel, kafka.produce(&records));
+        let produced = step("records", "records").run(produce, |n| format!("{n} acknowledged"));
+        // the submission is one short request that is never dropped half way, so that it is known what exists
+        let (job, produced) = tokio::join!(submit, produced);
+        let job = job.inspect_err(|failure| job_step.end(Err(failure)))?;
+        if let Err(failure) = produced {
+            job_step.end(Err(&failure));
+            return Err(failure);
+        }
+        // begins when the job runs, so that what fails is one step: the job, or the records
+        let mut expect_step = None;
+        let end = submitted + self.case.within;
+        let result = self
+            .await_records(&job, kafka, (&mut job_step, &mut expect_step), end)
+            .await;
+        let result = result.map_err(|failure| self.at_users_place(failure));
+        let step = expect_step.as_mut().unwrap_or(&mut job_step);
+        match &result {
+            Ok(Outcome::Pass) => step.end(Ok(Done::Unchanged("all as expected".to_owned()))),
+            Ok(Outcome::Fail(_)) => {
+                step.end(Err(&Failure::new(
+                    Reason::TestFailed,
+                    "the records are not the expected ones",
+                )));
+            }
+            Err(failure) => step.end(Err(failure)),
+        }
+        result
+    }
+
+    fn created_text(&self) -> String {
+        format!("{} with a leader", self.topics.len())
+    }
+
+    fn job_spec(&self) -> JobSpec {
+        JobSpec {
+            name: self.names.job.clone(),
+            script: self.script.text.clone(),
+            script_file: self.case.sql_file.clone(),
+            labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
+        }
+    }
+
+    /// Follows the job and reads its topics until there is a verdict.
+    async fn await_records(
+        &self,
+        job: &SessionJob,
+        kafka: &TopicClient,
+        (job_step, expect_step): (&mut CaseStep, &mut Option<CaseStep>),
+        end: Instant,
+    ) -> Result<Outcome> {
+        let boards = self
+            .case
+            .expect
+            .iter()
+            .map(|e| (self.names.topic(&e.topic), Board::new(e.clone())));
+        let mut boards = Boards::new(boards.collect());
+        let expected: BTreeSet<_> = self.case.expect.iter().map(|e| self.names.topic(&e.topic)).collect();
+        let expected: Vec<_> = self
+            .topics
+            .iter()
+            .filter(|t| expected.contains(&t.name))
+            .cloned()
+            .collect();
+        let mut reader = kafka.reader(&expected).await?;
+
+        let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
+        let mut follow = std::pin::pin!(job.follow(&report));
+        let cancel = job_step.cx.cancel().clone();
+        let mut phase = phases.borrow_and_update().clone();
+        loop {
+            if let Some(step) = &expect_step {
+                step.cx.waiting(boards.waiting());
+            }
+            let verdict_at = boards.verdict_at(&phase);
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(interrupted()),
+                failure = &mut follow => return Err(failure),
+                Ok(()) = phases.changed() => {
+                    phase = phases.borrow_and_update().clone();
+                    let evidence = match &phase {
+                        Phase::Waiting(reason) => {
+                            job_step.cx.waiting(reason);
+                            continue;
+                        }
+                        Phase::Running => "RUNNING, all tasks",
+                        Phase::Finished => "FINISHED",
+                    };
+                    job_step.end(Ok(Done::Changed(evidence.to_owned())));
+                    let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
+                    expect_step.get_or_insert_with(next);
+                }
+                () = until(verdict_at), if verdict_at.is_some() => break,
+                () = sleep_until(end), if verdict_at.is_none() => break,
+                records = reader.next(Duration::from_secs(1)) => boards.add(&records?),
+            }
+        }
+        if boards.hold() && boards.verdict_at(&phase).is_some() {
+            return Ok(Outcome::Pass);
+        }
+        if let Phase::Waiting(reason) = phase {
+            return Err(self.not_running(job, &reason, &boards).await);
+        }
+        let mut lines: Vec<_> = boards.iter().flat_map(|b| diff::lines(b, &b.outcome())).collect();
+        if boards.verdict_at(&phase).is_none() {
+            lines.push(format!(
+                "within {} s; {}",
+                self.case.within.as_secs_f64(),
+                boards.waiting()
+            ));
+            lines.extend(job.evidence().await);
+        }
+        Ok(Outcome::Fail(lines))
+    }
+
+    async fn not_running(&self, job: &SessionJob, reason: &str, boards: &Boards) -> Failure {
+        let message = format!("the job does not run after {} s", self.case.within.as_secs_f64());
+        let failure = Failure::new(Reason::TimedOut, message).evidence(format!("last seen: {reason}"));
+        let failure = failure.evidence(boards.waiting());
+        job.evidence().await.into_iter().fold(failure, Failure::evidence)
+    }
+
+    /// Places in the script that Flink was given become places in the user's file.
+    fn at_users_place(&self, failure: Failure) -> Failure {
+        match failure.detail().location.clone() {
+            Some(place) if place.file == self.case.sql_file && place.column > 0 => {
+                let column = self.script.column(place.line, place.column);
+                failure.at(place.file, place.line, column)
+            }
+            _ => failure,
+        }
+    }
+
+    /// Removes the job and the topics. Needs nothing of [`Self::run`] but that it has ended.
+    ///
+    /// # Errors
+    /// What is left behind. It is bounded: about 40 s for the job, 15 s for the topics.
+    pub(super) async fn remove(&self, target: &Target, kafka: &TopicClient, events: &EventSink) -> Result<()> {
+        let step = CaseStep::start(self, events, &CancellationToken::new(), "cleanup", "clean up");
+        let work = async {
+            let job = SessionJob::left_behind(&target.client, &target.namespace, &target.session, &self.names.job);
+            // first the job: without its topics it would only fail
+            let job = job.delete().await;
+            let names: Vec<_> = self.topics.iter().map(|t| t.name.clone()).collect();
+            kafka.delete(&names).await.and(job)
+        };
+        step.run(work, |()| format!("job gone, {} topics deleted", self.topics.len()))
+            .await
+    }
+}
+
+/// The given records as they are produced, by the topic's name in Kafka.
+fn messages(names: &Names, given: &[Given]) -> BTreeMap<String, Vec<Message>> {
+    let message = |r: &crate::config::Record| Message {
+        key: r.key.as_ref().and_then(|key| encode(key, true)),
+        value: encode(&r.value, false),
+    };
+    given
+        .iter()
+        .map(|g| (names.topic(&g.topic), g.records.iter().map(message).collect()))
+        .collect()
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Reason::Interrupted, "interrupted")
+}
+
+async fn or_cancelled<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(interrupted()),
+        result = work => result,
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}

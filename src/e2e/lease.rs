@@ -1,0 +1,189 @@
+//! Which runs are alive, and the removal of what dead ones left behind.
+//!
+//! A run holds a `Lease` (the object that Kubernetes itself uses for this) named after its id and renews it. What
+//! carries the id of a run without a valid lease belongs to nobody: its process was killed. This needs no process ids
+//! and holds for several machines that share a cluster; the price is that the leftovers of a run that was killed
+//! within the last 15 seconds are left to a later run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::json;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Target;
+use super::names::{PREFIX, run_of_topic};
+use crate::diag::{Failure, Reason, Result};
+use crate::flink::{SessionJob, list_jobs};
+use crate::kafka::TopicClient;
+use crate::kube::{MANAGED_BY, MANAGER};
+
+/// The label that carries a run's id.
+pub(super) const LABEL_RUN: &str = "flink-dev/run";
+/// How long a lease holds without being renewed.
+const HOLDS: Duration = Duration::from_secs(15);
+/// How often it is renewed: four missed renewals lose it.
+const RENEW: Duration = Duration::from_secs(3);
+
+/// The lease of this run.
+pub(super) struct RunLease {
+    api: Api<Lease>,
+    name: String,
+    renewing: AbortOnDropHandle<()>,
+}
+
+impl RunLease {
+    /// Takes the lease and renews it from then on.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterUnreachable`] if the API server does not take it.
+    pub(super) async fn take(client: &Client, namespace: &str, run: &str) -> Result<Self> {
+        let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
+        let name = lease_name(run);
+        let now = MicroTime(Timestamp::now());
+        let labels = [(MANAGED_BY, MANAGER), (LABEL_RUN, run)];
+        let lease = Lease {
+            metadata: ObjectMeta {
+                name: Some(name.clone()),
+                labels: Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(run.to_owned()),
+                lease_duration_seconds: i32::try_from(HOLDS.as_secs()).ok(),
+                acquire_time: Some(now.clone()),
+                renew_time: Some(now),
+                ..LeaseSpec::default()
+            }),
+        };
+        api.create(&PostParams::default(), &lease)
+            .await
+            .map_err(|e| Failure::new(Reason::ClusterUnreachable, "the run's lease cannot be taken").cause(&e))?;
+        let renewing = AbortOnDropHandle::new(tokio::spawn(renew(api.clone(), name.clone())));
+        Ok(Self { api, name, renewing })
+    }
+
+    /// Gives it back; a failure is of no consequence, for it expires by itself.
+    pub(super) async fn give_back(self) {
+        drop(self.renewing);
+        let _ = tokio::time::timeout(RENEW, self.api.delete(&self.name, &DeleteParams::default())).await;
+    }
+}
+
+async fn renew(api: Api<Lease>, name: String) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let now = json!({ "spec": { "renewTime": MicroTime(Timestamp::now()) } });
+        // a missed renewal is made up for by the next one
+        let _ = api.patch(&name, &PatchParams::default(), &Patch::Merge(now)).await;
+    }
+}
+
+fn lease_name(run: &str) -> String {
+    format!("{MANAGER}-run-{run}")
+}
+
+/// Removes the jobs, topics and leases of runs that are not alive. Returns what was removed, one line each.
+///
+/// # Errors
+/// The first thing that could not be listed or removed.
+pub(super) async fn sweep(target: &Target, kafka: &TopicClient) -> Result<Vec<String>> {
+    let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
+    // topics and jobs are listed before the leases: what comes into being in between has a lease by then
+    let prefix = format!("{PREFIX}-");
+    let (topics, jobs) = tokio::join!(
+        kafka.list(&prefix),
+        list_jobs(&target.client, &target.namespace, &selector)
+    );
+    let (topics, jobs) = (topics?, jobs?);
+    let api: Api<Lease> = Api::namespaced(target.client.clone(), &target.namespace);
+    let leases = api.list(&ListParams::default().labels(&selector)).await;
+    let leases = leases.map_err(|e| Failure::new(Reason::ClusterUnreachable, "leases cannot be listed").cause(&e))?;
+    let now = Timestamp::now();
+    let (alive, dead): (Vec<_>, Vec<_>) = leases.items.iter().partition(|lease| holds(lease, now));
+    let alive: BTreeSet<&str> = alive
+        .iter()
+        .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
+        .collect();
+
+    let mut removed = Vec::new();
+    for (name, labels) in orphans(&jobs, &alive) {
+        SessionJob::left_behind(&target.client, &target.namespace, &target.session, name)
+            .delete()
+            .await?;
+        removed.push(format!("job {name} of a run that was killed ({})", labels[LABEL_RUN]));
+    }
+    let topics: Vec<_> = topics
+        .into_iter()
+        .filter(|t| run_of_topic(t).is_some_and(|run| !alive.contains(run)))
+        .collect();
+    kafka.delete(&topics).await?;
+    removed.extend(topics.iter().map(|t| format!("topic {t} of a run that was killed")));
+    for lease in dead {
+        let _ = api.delete(&lease.name_any(), &DeleteParams::default()).await;
+    }
+    Ok(removed)
+}
+
+type Job = (String, BTreeMap<String, String>);
+
+fn orphans<'a>(jobs: &'a [Job], alive: &BTreeSet<&str>) -> Vec<&'a Job> {
+    jobs.iter()
+        .filter(|(_, labels)| labels.get(LABEL_RUN).is_some_and(|run| !alive.contains(run.as_str())))
+        .collect()
+}
+
+fn holds(lease: &Lease, now: Timestamp) -> bool {
+    let spec = lease.spec.as_ref();
+    let renewed = spec.and_then(|s| s.renew_time.as_ref());
+    let seconds = spec.and_then(|s| s.lease_duration_seconds).unwrap_or(0);
+    renewed.is_some_and(|at| now.duration_since(at.0) < SignedDuration::from_secs(seconds.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(renewed: Option<Timestamp>) -> Lease {
+        let spec = LeaseSpec {
+            lease_duration_seconds: Some(15),
+            renew_time: renewed.map(MicroTime),
+            ..LeaseSpec::default()
+        };
+        Lease {
+            spec: Some(spec),
+            ..Lease::default()
+        }
+    }
+
+    #[test]
+    fn a_lease_holds_as_long_as_it_is_renewed() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let ago = |s| Some(now - SignedDuration::from_secs(s));
+        assert!(holds(&lease(ago(14)), now));
+        assert!(!holds(&lease(ago(15)), now));
+        assert!(!holds(&lease(None), now));
+        assert!(!holds(&Lease::default(), now));
+    }
+
+    #[test]
+    fn only_jobs_of_dead_runs_are_orphans() {
+        let job = |name: &str, run: Option<&str>| {
+            (
+                name.to_owned(),
+                run.map(|r| (LABEL_RUN.to_owned(), r.to_owned())).into_iter().collect(),
+            )
+        };
+        let jobs = [job("a", Some("alive000")), job("b", Some("dead0000")), job("c", None)];
+        let found: Vec<_> = orphans(&jobs, &BTreeSet::from(["alive000"]))
+            .iter()
+            .map(|j| j.0.as_str())
+            .collect();
+        assert_eq!(found, ["b"]);
+    }
+}

@@ -1,0 +1,22 @@
+//! Test cases on a real cluster: records in, a SQL job, records out, a verdict.
+//!
+//! Each case runs with names of its own (`dev-RUN-NUMBER-NAME`), so nothing that others use is touched, and all that it
+//! made is removed whatever the verdict is. A case passes when, with the job running, every expectation has held for
+//! a quiet second: a surplus record that comes right behind the last expected one is seen.
+
+mod case;
+mod compare;
+mod demo;
+mod diff;
+mod lease;
+mod names;
+mod run;
+mod substitute;
+mod value;
+mod verdict;
+
+pub use demo::demo_case;
+pub use run::{Summary, Target, run_cases};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! `${topic.NAME}` and `${kafka.bootstrap}` in a case's SQL script.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::Case;
+use crate::diag::{Failure, Reason, Result};
+use crate::sql::placeholders;
+
+/// A script with everything put in, and the way back to the user's columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Script {
+    /// The text for the runner.
+    pub(super) text: String,
+    /// By line (from 1): where something was put in (column in `text`, from 1), how long it is there, and how long it
+    /// was in the user's file; in characters, in order.
+    spans: BTreeMap<usize, Vec<(usize, usize, usize)>>,
+}
+
+impl Script {
+    /// The user's column for a place in [`Self::text`]; nothing that is put in holds a line's end, so lines stay.
+    pub(super) fn column(&self, line: usize, column: usize) -> usize {
+        let mut shift = 0isize;
+        for &(at, long, was) in self.spans.get(&line).map_or(&[][..], Vec::as_slice) {
+            if column < at {
+                break;
+            }
+            if column < at + long {
+                return at.saturating_add_signed(shift);
+            }
+            shift += was as isize - long as isize;
+        }
+        column.saturating_add_signed(shift)
+    }
+}
+
+/// Puts the names in. `topic` gives the name in Kafka of a topic of the case.
+///
+/// # Errors
+/// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
+/// topic of the case that the script never names: its records would say nothing about the script.
+pub(super) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
+    let given = case.given.iter().map(|g| g.topic.as_str());
+    let topics: BTreeSet<&str> = given.chain(case.expect.iter().map(|e| e.topic.as_str())).collect();
+    let mut named = BTreeSet::new();
+    let mut script = Script {
+        text: String::with_capacity(case.sql.len()),
+        spans: BTreeMap::new(),
+    };
+    // as the script is split: those in comments mean nothing
+    let meant: BTreeSet<_> = placeholders(&case.sql)
+        .iter()
+        .map(|p| (p.position.line, p.position.column))
+        .collect();
+    let (mut line, mut column, mut column_out) = (1, 1, 1);
+    let mut rest = case.sql.as_str();
+    while let Some(c) = rest.chars().next() {
+        let invalid = |message: String| Failure::new(Reason::SqlInvalid, message).at(&case.sql_file, line, column);
+        let name = rest.strip_prefix("${").filter(|_| meant.contains(&(line, column)));
+        if let Some((name, end)) = name.and_then(|name| Some((name, name.find('}')?))) {
+            let name = &name[..end];
+            let value = match name.strip_prefix("topic.") {
+                _ if name == "kafka.bootstrap" => bootstrap.to_owned(),
+                Some(asked) if topics.contains(asked) => {
+                    named.insert(asked);
+                    topic(asked)
+                }
+                Some(asked) => {
+                    let message = format!("`${{{name}}}`: the case has no topic `{asked}` under given or expect");
+                    return Err(suggest(invalid(message), asked, &topics, "${topic.", "}"));
+                }
+                None => {
+                    let message =
+                        format!("`${{{name}}}` is not known: there are ${{topic.NAME}} and ${{kafka.bootstrap}}");
+                    return Err(invalid(message));
+                }
+            };
+            let (long, was) = (value.chars().count(), name.chars().count() + "${}".len());
+            script.spans.entry(line).or_default().push((column_out, long, was));
+            script.text.push_str(&value);
+            column += was;
+            column_out += long;
+            rest = &rest["${".len() + end + 1..];
+            continue;
+        }
+        let line_end = rest.find('\n').unwrap_or(rest.len());
+        if ["${topic.", "${kafka."].iter().any(|open| rest.starts_with(open)) && !rest[..line_end].contains('}') {
+            return Err(invalid("`${` without `}`".to_owned()));
+        }
+        script.text.push(c);
+        rest = &rest[c.len_utf8()..];
+        if c == '\n' {
+            (line, column, column_out) = (line + 1, 1, 1);
+        } else {
+            (column, column_out) = (column + 1, column_out + 1);
+        }
+    }
+    match topics.difference(&named).next() {
+        None => Ok(script),
+        Some(unused) => {
+            let message = format!("the SQL script never names topic `{unused}` of the case");
+            Err(Failure::new(Reason::CaseInvalid, message)
+                .at(&case.file, 0, 0)
+                .evidence(format!("script {}", case.sql_file.display()))
+                .next(format!(
+                    "write 'topic' = '${{topic.{unused}}}' in the script, or take the topic out of the case"
+                )))
+        }
+    }
+}
+
+fn suggest(failure: Failure, asked: &str, known: &BTreeSet<&str>, before: &str, after: &str) -> Failure {
+    let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(asked, k), k)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 2 => failure.next(format!("did you mean {before}{name}{after}?")),
+        _ => failure.next(format!(
+            "topics of the case: {}",
+            known.iter().copied().collect::<Vec<_>>().join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Expectation, Given, Match};
+
+    fn case(sql: &str) -> Case {
+        Case {
+            name: "c".to_owned(),
+            file: "c.case.yaml".into(),
+            sql_file: "c.sql".into(),
+            sql: sql.to_owned(),
+            given: vec![Given {
+                topic: "orders".to_owned(),
+                partitions: 1,
+                records: Vec::new(),
+            }],
+            expect: vec![Expectation {
+                topic: "totals".to_owned(),
+                mode: Match::Unordered,
+                records: Vec::new(),
+            }],
+            within: Duration::from_secs(1),
+        }
+    }
+
+    fn put_in(sql: &str) -> Result<Script> {
+        substitute(&case(sql), "kafka:9092", |t| format!("dev-ab12cd34-1-{t}"))
+    }
+
+    #[test]
+    fn names_are_put_in_and_columns_lead_back() {
+        let sql = "x é ${topic.orders}\nSELECT '${topic.totals}', '${kafka.bootstrap}' FROM x";
+        let script = put_in(sql).unwrap();
+        assert!(
+            put_in(&format!("{sql} -- ${{not.known}}")).is_ok(),
+            "comments are nobody's business"
+        );
+        let lines: Vec<_> = script.text.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "x é dev-ab12cd34-1-orders",
+                "SELECT 'dev-ab12cd34-1-totals', 'kafka:9092' FROM x"
+            ]
+        );
+        let column = |text: &str, word: &str| text[..text.find(word).unwrap()].chars().count() + 1;
+        let user = sql.lines().nth(1).unwrap();
+        for word in ["SELECT", "FROM", "x", "' FROM"] {
+            assert_eq!(script.column(2, column(lines[1], word)), column(user, word), "{word}");
+        }
+        // inside of what was put in: the placeholder
+        assert_eq!(
+            script.column(2, column(lines[1], "kafka:9092") + 3),
+            column(user, "${kafka")
+        );
+        assert_eq!(script.column(7, 5), 5);
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_at_its_place() {
+        let both = "${topic.orders}${topic.totals}";
+        let failure = put_in(&format!("{both}\n  x ${{topic.oders}}")).unwrap_err();
+        assert_eq!(failure.id(), Reason::SqlInvalid);
+        assert_eq!(
+            failure.to_string(),
+            "c.sql:2:5: `${topic.oders}`: the case has no topic `oders` under given or expect"
+        );
+        assert_eq!(failure.next_steps(), ["did you mean ${topic.orders}?"]);
+        let failure = put_in(&format!("{both} ${{kafka.bootsrap}}")).unwrap_err();
+        assert_eq!(
+            failure.detail().location.as_ref().map(|l| (l.line, l.column)),
+            Some((1, 32))
+        );
+        assert_eq!(
+            put_in("${topic.orders\n}").unwrap_err().to_string(),
+            "c.sql:1:1: `${` without `}`"
+        );
+    }
+
+    #[test]
+    fn a_topic_that_the_script_never_names_is_an_error() {
+        let failure = put_in("${topic.orders}").unwrap_err();
+        assert_eq!(failure.id(), Reason::CaseInvalid);
+        assert!(failure.to_string().contains("never names topic `totals`"), "{failure}");
+    }
+}

@@ -1,0 +1,304 @@
+//! Whole runs against a Kafka broker and an API server in this process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use krafka::testing::FakeBroker;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Summary, Target, run_cases};
+use super::record;
+use crate::config::{Case, Expectation, Given, Match};
+use crate::diag::Reason;
+use crate::event::{Event, EventKind, EventSink, Verdict};
+use crate::flink::fake::{Behaviour, Fake};
+use crate::kafka::{Message, TopicClient};
+
+fn case(total: i32) -> Case {
+    Case {
+        name: "Orders".to_owned(),
+        file: "orders.case.yaml".into(),
+        sql_file: "orders.sql".into(),
+        sql: "FROM ${topic.orders} TO ${topic.totals}".to_owned(),
+        given: vec![Given {
+            topic: "orders".to_owned(),
+            partitions: 1,
+            records: vec![
+                record(None, json!({"amount": 10}), 5),
+                record(None, json!({"amount": 7}), 6),
+            ],
+        }],
+        expect: vec![Expectation {
+            topic: "totals".to_owned(),
+            mode: Match::LastPerKey,
+            records: vec![record(Some(json!("all")), json!({"total": total}), 9)],
+        }],
+        within: Duration::from_secs(4),
+    }
+}
+
+/// Does what the script of a created job says: adds up the amounts of one topic, each sum goes to the other.
+async fn flink(bootstrap: String, mut created: UnboundedReceiver<Value>) {
+    let kafka = TopicClient::connect(&bootstrap).await.unwrap();
+    while let Some(job) = created.recv().await {
+        let script = base64::engine::general_purpose::STANDARD.decode(job["spec"]["job"]["args"][1].as_str().unwrap());
+        let script = String::from_utf8(script.unwrap()).unwrap();
+        let words: Vec<_> = script.split(' ').map(str::to_owned).collect();
+        let from = [crate::kafka::Topic {
+            name: words[1].clone(),
+            partitions: 1,
+        }];
+        let seen = kafka
+            .fetch_until(&from, Duration::from_secs(5), |seen| seen.len() >= 2)
+            .await
+            .unwrap();
+        let mut total = 0;
+        let sums = seen.iter().map(|r| {
+            total += serde_json::from_slice::<Value>(r.value.as_deref().unwrap()).unwrap()["amount"]
+                .as_i64()
+                .unwrap();
+            Message {
+                key: Some(Bytes::from_static(b"all")),
+                value: Some(json!({"total": total}).to_string().into()),
+            }
+        });
+        kafka
+            .produce(&BTreeMap::from([(words[3].clone(), sums.collect())]))
+            .await
+            .unwrap();
+    }
+}
+
+struct World {
+    broker: FakeBroker,
+    fake: Fake,
+    target: Target,
+    events: EventSink,
+    seen: UnboundedReceiver<Event>,
+}
+
+impl World {
+    async fn new(behaviour: Behaviour) -> Self {
+        let broker = FakeBroker::start().await.unwrap();
+        let (fake, client, created) = Fake::start(behaviour);
+        tokio::spawn(flink(broker.bootstrap_servers(), created));
+        let target = Target {
+            client,
+            namespace: "flink".to_owned(),
+            session: "session".to_owned(),
+            kafka_local: broker.bootstrap_servers(),
+            kafka_internal: "kafka:9092".to_owned(),
+        };
+        let (events, seen) = EventSink::channel();
+        Self {
+            broker,
+            fake,
+            target,
+            events,
+            seen,
+        }
+    }
+
+    async fn run(&self, cases: Vec<Case>, cancel: &CancellationToken) -> Summary {
+        run_cases(cases, self.target.clone(), self.events.clone(), cancel.clone()).await
+    }
+
+    /// What is left in Kafka and in the cluster.
+    async fn left(&self) -> Vec<String> {
+        let kafka = TopicClient::connect(&self.broker.bootstrap_servers()).await.unwrap();
+        let mut left = kafka.list("").await.unwrap();
+        left.extend(self.fake.paths());
+        left
+    }
+
+    /// The verdicts, and that every step that began has one end.
+    fn verdicts(mut self) -> Vec<(Verdict, Vec<String>)> {
+        drop(self.events);
+        let (mut verdicts, mut open) = (Vec::new(), Vec::new());
+        while let Ok(event) = self.seen.try_recv() {
+            match event.kind {
+                EventKind::StepStarted { step, .. } => open.push(step),
+                EventKind::StepFinished { step, .. } | EventKind::StepFailed { step, .. } => {
+                    let at = open
+                        .iter()
+                        .position(|s| *s == step)
+                        .expect("an end without a beginning");
+                    open.remove(at);
+                }
+                EventKind::CaseFinished { verdict, detail, .. } => verdicts.push((verdict, detail)),
+                _ => {}
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+        verdicts
+    }
+}
+
+#[tokio::test]
+async fn a_case_passes_and_one_with_a_changed_row_does_not() {
+    let world = World::new(Behaviour::Runs).await;
+    let summary = world.run(vec![case(17), case(18)], &CancellationToken::new()).await;
+    assert_eq!((summary.passed, summary.failed, summary.errors), (1, 1, 0));
+    assert!(!summary.all_passed() && summary.left_behind.is_empty());
+    assert_eq!(world.left().await, Vec::<String>::new());
+    let verdicts = world.verdicts();
+    assert_eq!(verdicts[0], (Verdict::Pass, vec![]));
+    let (verdict, detail) = &verdicts[1];
+    assert_eq!(*verdict, Verdict::Fail);
+    assert_eq!(
+        detail[..3],
+        [
+            "topic totals (last-per-key): expected 1, seen 1: 1 differing",
+            "  ~ differing   key \"all\"  (line 9)",
+            "      total: expected 18, seen 17",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_ended_job_is_judged_at_once() {
+    let world = World::new(Behaviour::Finishes).await;
+    let mut late = case(18);
+    late.within = Duration::from_secs(60);
+    let start = std::time::Instant::now();
+    let summary = world.run(vec![late], &CancellationToken::new()).await;
+    assert_eq!(summary.failed, 1);
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_refused_job_is_an_error_at_its_place_and_leaves_nothing() {
+    let error = "The main method caused an error: statement 1 at 1:1 (FROM): error at 1:50: no such column\n";
+    let world = World::new(Behaviour::Refuses(json!({ "message": error }).to_string())).await;
+    let start = std::time::Instant::now();
+    let summary = world.run(vec![case(17)], &CancellationToken::new()).await;
+    assert_eq!(summary.errors, 1);
+    assert!(
+        start.elapsed() < Duration::from_secs(3),
+        "within is not waited for: {:?}",
+        start.elapsed()
+    );
+    assert_eq!(world.left().await, Vec::<String>::new());
+    let (verdict, detail) = world.verdicts().remove(0);
+    assert_eq!(verdict, Verdict::Error);
+    // column 50 is within the name that stands for ${topic.totals}, which begins at column 25 of the user's line
+    assert_eq!(
+        detail[0],
+        "orders.sql:1:25: statement 1: no such column [JOB_SUBMIT_FAILED]"
+    );
+}
+
+#[tokio::test]
+async fn a_job_that_never_runs_is_an_error_even_if_records_come() {
+    let world = World::new(Behaviour::Ignores).await;
+    let mut case = case(17);
+    case.within = Duration::from_secs(1);
+    let summary = world.run(vec![case], &CancellationToken::new()).await;
+    assert_eq!(summary.errors, 1);
+    let (_, detail) = world.verdicts().remove(0);
+    assert_eq!(detail[0], "the job does not run after 1 s [TIMED_OUT]");
+    assert!(detail[1].contains("not seen by the operator yet"), "{detail:?}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_found_before_anything_is_created() {
+    let world = World::new(Behaviour::Runs).await;
+    let mut wrong = case(17);
+    wrong.sql.push_str(" ${topic.other}");
+    let summary = world.run(vec![wrong], &CancellationToken::new()).await;
+    assert_eq!(summary.errors, 1);
+    assert_eq!(world.fake.job_states(), Vec::<&str>::new());
+    let (_, detail) = world.verdicts().remove(0);
+    assert!(detail[0].starts_with("orders.sql:1:41: `${topic.other}`"), "{detail:?}");
+}
+
+#[tokio::test]
+async fn an_interruption_removes_what_was_made_and_begins_nothing_more() {
+    let world = World::new(Behaviour::Runs).await;
+    let cancel = CancellationToken::new();
+    let mut endless = case(99);
+    endless.within = Duration::from_secs(60);
+    let stop = async {
+        while world.fake.job_states().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        cancel.cancel();
+    };
+    let (summary, ()) = tokio::join!(world.run(vec![endless, case(17)], &cancel), stop);
+    assert_eq!((summary.errors, summary.skipped, summary.passed), (1, 1, 0));
+    assert_eq!(world.left().await, Vec::<String>::new());
+    assert_eq!(world.fake.job_states(), ["CANCELED"]);
+    assert_eq!(world.verdicts().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_removed_and_what_is_not_ours_stays() {
+    let world = World::new(Behaviour::Runs).await;
+    let jobs = "/apis/flink.apache.org/v1beta1/namespaces/flink/flinksessionjobs";
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/flink/leases";
+    let job = |name: &str, run: &str| {
+        json!({ "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkSessionJob",
+            "metadata": { "name": name, "labels": { "flink-dev/run": run } } })
+    };
+    let lease = |run: &str, renewed: &str| {
+        json!({ "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": format!("flink-dev-run-{run}"), "labels": { "flink-dev/run": run } },
+            "spec": { "leaseDurationSeconds": 15, "renewTime": renewed } })
+    };
+    world
+        .fake
+        .put(&format!("{jobs}/dev-dead0000-1-a"), job("dev-dead0000-1-a", "dead0000"));
+    world
+        .fake
+        .put(&format!("{jobs}/dev-alive000-1-a"), job("dev-alive000-1-a", "alive000"));
+    world.fake.put(
+        &format!("{leases}/flink-dev-run-dead0000"),
+        lease("dead0000", "2020-01-01T00:00:00.000000Z"),
+    );
+    world.fake.put(
+        &format!("{leases}/flink-dev-run-alive000"),
+        lease("alive000", "2999-01-01T00:00:00.000000Z"),
+    );
+    for topic in [
+        "dev-dead0000-1-a-orders",
+        "dev-gone0000-1-a-orders",
+        "dev-alive000-1-a-orders",
+        "orders",
+        "dev-orders",
+    ] {
+        world.broker.create_topic(topic, 1);
+    }
+    let summary = world.run(vec![case(17)], &CancellationToken::new()).await;
+    assert!(summary.all_passed(), "{summary}");
+    assert_eq!(
+        world.left().await,
+        [
+            "dev-alive000-1-a-orders".to_owned(),
+            "dev-orders".to_owned(),
+            "orders".to_owned(),
+            format!("{jobs}/dev-alive000-1-a"),
+            format!("{leases}/flink-dev-run-alive000"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn without_kafka_every_case_says_so() {
+    let mut world = World::new(Behaviour::Runs).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    world.target.kafka_local = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let summary = world.run(vec![case(17), case(17)], &CancellationToken::new()).await;
+    assert_eq!(summary.errors, 2);
+    let unreachable = Reason::KafkaUnreachable.entry().id;
+    assert!(
+        world
+            .verdicts()
+            .iter()
+            .all(|(_, detail)| detail[0].contains(unreachable))
+    );
+}

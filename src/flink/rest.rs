@@ -1,0 +1,98 @@
+//! Flink's REST interface of a session cluster, reached through the API server's service proxy: no port is opened.
+
+use std::time::Duration;
+
+use http::Method;
+use kube::Client;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::diag::{Failure, Reason, Result};
+use crate::kube::service_request;
+
+/// The port of the JobManager's REST interface.
+const PORT: u16 = 8081;
+/// How long one answer may take. The JobManager answers in milliseconds; under load it is starved of CPU.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// The REST interface of one session cluster.
+#[derive(Clone)]
+pub struct Rest {
+    client: Client,
+    namespace: String,
+    service: String,
+}
+
+impl std::fmt::Debug for Rest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rest")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rest {
+    /// The interface of session cluster `session` in `namespace`; the operator names its Service `<session>-rest`.
+    pub fn new(client: Client, namespace: &str, session: &str) -> Self {
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            service: format!("{session}-rest"),
+        }
+    }
+
+    /// `GET path` (which begins with `/`). `None` where there is no such thing, or no such session cluster.
+    ///
+    /// # Errors
+    /// [`Reason::FlinkUnreachable`] if no JobManager answers within 5 s or it answers with an error.
+    pub async fn get(&self, path: &str) -> Result<Option<Value>> {
+        self.call(Method::GET, path).await
+    }
+
+    /// Asks Flink to cancel a job; one that is not there, or has ended, is fine.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn cancel(&self, job_id: &str) -> Result<()> {
+        self.call(Method::PATCH, &format!("/jobs/{job_id}?mode=cancel"))
+            .await
+            .map(|_| ())
+    }
+
+    async fn call(&self, method: Method, path: &str) -> Result<Option<Value>> {
+        let unreachable = |why: String| {
+            Failure::new(Reason::FlinkUnreachable, "Flink's REST interface does not answer")
+                .evidence(format!("{method} {path}: {why}"))
+        };
+        let request = service_request(
+            &self.client,
+            method.clone(),
+            &self.namespace,
+            &self.service,
+            PORT,
+            path,
+            None,
+        );
+        let (status, body) = match timeout(ANSWER, request).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(failure)) => return Err(unreachable(failure.to_string())),
+            Err(_) => return Err(unreachable(format!("no answer in {} s", ANSWER.as_secs()))),
+        };
+        // an answer of kind Status is the API server's own: there is no Service, or nothing behind it
+        let from_api_server = body["kind"] == "Status" && body["apiVersion"] == "v1";
+        match status {
+            200..=299 => Ok(Some(body)),
+            // the API server's own 404 means that there is no such session cluster, so nothing in it either
+            404 => Ok(None),
+            // the job to be cancelled has ended already
+            409 if !from_api_server => Ok(None),
+            _ => {
+                let told = body["message"].as_str().map_or_else(|| body.to_string(), str::to_owned);
+                Err(unreachable(format!(
+                    "HTTP {status}: {}",
+                    told.chars().take(500).collect::<String>()
+                )))
+            }
+        }
+    }
+}

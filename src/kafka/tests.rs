@@ -1,0 +1,145 @@
+//! The client against krafka's broker in this process.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use krafka::error::ErrorCode;
+use krafka::testing::{ApiKey, Control, FakeBroker};
+
+use super::{Fetched, Message, Topic, TopicClient};
+use crate::diag::Reason;
+
+fn topic(name: &str, partitions: u32) -> Topic {
+    Topic {
+        name: name.to_owned(),
+        partitions,
+    }
+}
+
+fn message(key: Option<&str>, value: Option<&str>) -> Message {
+    let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    Message {
+        key: key.map(bytes),
+        value: value.map(bytes),
+    }
+}
+
+async fn broker() -> (FakeBroker, TopicClient) {
+    let broker = FakeBroker::start().await.unwrap();
+    let client = TopicClient::connect(&broker.bootstrap_servers()).await.unwrap();
+    (broker, client)
+}
+
+#[tokio::test]
+async fn records_come_back_in_order_with_keys_and_tombstones() {
+    let (broker, client) = broker().await;
+    assert_eq!(client.brokers().await.unwrap(), [broker.bootstrap_servers()]);
+    let topics = [topic("orders", 2), topic("totals", 1)];
+    client.create(&topics).await.unwrap();
+    client.create(&topics).await.expect("a topic that is there is fine");
+    let records = BTreeMap::from([
+        (
+            "orders".to_owned(),
+            (0..20)
+                .map(|i| message(Some("k"), Some(&i.to_string())))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            "totals".to_owned(),
+            vec![
+                message(Some("EU"), Some("{}")),
+                message(Some("EU"), None),
+                message(None, Some("x")),
+            ],
+        ),
+    ]);
+    assert_eq!(client.produce(&records).await.unwrap(), 23);
+
+    let seen = client
+        .fetch_until(&topics, Duration::from_secs(10), |seen| seen.len() >= 23)
+        .await
+        .unwrap();
+    let of = |name: &str| {
+        seen.iter()
+            .filter(|r| r.topic == name)
+            .cloned()
+            .collect::<Vec<Fetched>>()
+    };
+    let values: Vec<_> = of("orders")
+        .iter()
+        .map(|r| String::from_utf8(r.value.clone().unwrap().to_vec()).unwrap())
+        .collect();
+    assert_eq!(values, (0..20).map(|i| i.to_string()).collect::<Vec<_>>());
+    let totals = of("totals");
+    assert_eq!(totals.len(), 3);
+    assert_eq!(
+        (totals[1].key.as_deref(), totals[1].value.as_deref()),
+        (Some(&b"EU"[..]), None)
+    );
+    assert_eq!(totals[2].key, None);
+
+    assert_eq!(client.list("ord").await.unwrap(), ["orders"]);
+    client
+        .delete(&["orders".to_owned(), "absent".to_owned()])
+        .await
+        .unwrap();
+    assert_eq!(client.list("").await.unwrap(), ["totals"]);
+}
+
+#[tokio::test]
+async fn reading_ends_at_its_bound() {
+    let (_broker, client) = broker().await;
+    let topics = [topic("empty", 1)];
+    client.create(&topics).await.unwrap();
+    let start = Instant::now();
+    let seen = client
+        .fetch_until(&topics, Duration::from_millis(300), |_| false)
+        .await
+        .unwrap();
+    assert!(seen.is_empty());
+    let took = start.elapsed();
+    assert!(
+        took >= Duration::from_millis(300) && took < Duration::from_secs(3),
+        "{took:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_topic_names_itself_and_the_brokers_answer() {
+    let (broker, client) = broker().await;
+    broker.on(ApiKey::CreateTopics, |_| Control::Error(ErrorCode::PolicyViolation));
+    let failure = client.create(&[topic("orders", 1)]).await.unwrap_err();
+    assert_eq!(failure.id(), Reason::KafkaError);
+    assert!(failure.to_string().contains("orders"), "{failure}");
+    assert!(
+        failure.detail().evidence[0].contains("PolicyViolation"),
+        "{:?}",
+        failure.detail().evidence
+    );
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_does_not_write_twice() {
+    let (broker, client) = broker().await;
+    client.create(&[topic("orders", 1)]).await.unwrap();
+    broker.on_once(ApiKey::Produce, |_| Control::ApplyThen(Box::new(Control::Disconnect)));
+    let records = BTreeMap::from([("orders".to_owned(), vec![message(None, Some("once"))])]);
+    client.produce(&records).await.unwrap();
+    assert_eq!(broker.next_offset("orders", 0), Some(1));
+}
+
+#[tokio::test]
+async fn nobody_at_the_port_is_told_within_the_bound() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let start = Instant::now();
+    let failure = TopicClient::connect_within(&address, Duration::from_millis(500))
+        .await
+        .unwrap_err();
+    assert_eq!(failure.id(), Reason::KafkaUnreachable);
+    assert!(failure.to_string().contains(&address), "{failure}");
+    assert!(!failure.detail().evidence.is_empty());
+    assert!(start.elapsed() < Duration::from_secs(2));
+}

@@ -1,0 +1,2 @@
+INSERT INTO a SELECT 1;
+/* later

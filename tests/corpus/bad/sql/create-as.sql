@@ -1,0 +1,1 @@
+CREATE TABLE b WITH ('connector' = 'x') AS SELECT * FROM a;

@@ -1,0 +1,1 @@
+INSERT INTO a /*+ OPTIONS('topic' = '${topic.total}') */ SELECT 1;

@@ -1,0 +1,98 @@
+//! What users type wrong is found before anything is created: no engine is reachable here, and the error is still
+//! about the file.
+
+use crate::dev::{Run, World};
+
+const SQL: &str = "CREATE TABLE o (a INT) WITH ('connector'='kafka','topic'='${topic.o}');\n\
+                   CREATE TABLE t (a INT) WITH ('connector'='kafka','topic'='${topic.t}');\n\
+                   INSERT INTO t SELECT a FROM o;\n";
+const CASE: &str = "version: 1\nsql: job.sql\ngiven:\n  o:\n    records:\n      - {a: 1}\nexpect:\n  t:\n    match: unordered\n    records:\n      - {a: 1}\n";
+
+fn case(case: &str, sql: Option<&str>) -> Run {
+    let world = World::new();
+    world.write("x.test.yaml", case);
+    if let Some(sql) = sql {
+        world.write("job.sql", sql);
+    }
+    world.run(&["test", "x.test.yaml"])
+}
+
+fn profile(text: &str) -> Run {
+    let world = World::new();
+    world.write("dev.yaml", text);
+    world.run(&["up"])
+}
+
+fn expect(run: &Run, code: i32, parts: &[&str]) {
+    assert_eq!(run.code, Some(code), "{}", run.stderr);
+    for part in parts {
+        assert!(run.stderr.contains(part), "`{part}` is not in:\n{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_right_case_comes_as_far_as_the_engine() {
+    expect(&case(CASE, Some(SQL)), 40, &["ENGINE_UNREACHABLE"]);
+}
+
+#[test]
+fn unknown_keys_name_their_place_and_the_nearest_right_key() {
+    let run = profile("version: 1\nextends: default\noperater:\n  version: 1.16.1\n");
+    expect(&run, 21, &["CONFIG_INVALID", "dev.yaml:3:1", "operater", "operator"]);
+    let run = case(&CASE.replace("match:", "mach:"), Some(SQL));
+    expect(&run, 22, &["CASE_INVALID", "x.test.yaml:9:5", "mach", "match"]);
+}
+
+#[test]
+fn duplicate_keys_are_errors() {
+    let run = profile("version: 1\nkafka:\n  version: 4.1.1\nkafka:\n  port: 9092\n");
+    expect(&run, 21, &["dev.yaml:4:1", "kafka"]);
+    let run = case(&format!("{CASE}within: 5s\nwithin: 6s\n"), Some(SQL));
+    expect(&run, 22, &["x.test.yaml:13:1", "within"]);
+}
+
+#[test]
+fn versions_that_nobody_knows_are_errors() {
+    let run = profile("version: 1\nextends: default\nflink:\n  version: 9.9.9\n");
+    expect(&run, 25, &["VERSION_UNKNOWN", "dev.yaml:4", "9.9.9", "2.2.1"]);
+}
+
+#[test]
+fn a_missing_sql_file_is_an_error_at_its_line() {
+    expect(&case(CASE, None), 20, &["FILE_UNREADABLE", "x.test.yaml:2", "job.sql"]);
+}
+
+#[test]
+fn scripts_that_give_no_job_are_errors() {
+    expect(&case(CASE, Some("")), 23, &["SQL_INVALID", "job.sql"]);
+    expect(&case(CASE, Some("-- nothing\n")), 23, &["SQL_INVALID", "job.sql"]);
+    let run = case(CASE, Some("CREATE TABLE o (a INT);\n  SELECT * FROM o;\n"));
+    expect(&run, 23, &["SQL_INVALID", "job.sql:2:3", "SELECT"]);
+    let run = case(CASE, Some("INSERT INTO t SELECT 'open FROM o;\n"));
+    expect(&run, 23, &["SQL_INVALID", "job.sql:1:22"]);
+}
+
+#[test]
+fn a_case_that_expects_nothing_is_an_error() {
+    let run = case(
+        "version: 1\nsql: job.sql\ngiven:\n  o:\n    records:\n      - {a: 1}\n",
+        Some(SQL),
+    );
+    expect(&run, 22, &["CASE_INVALID", "expect"]);
+}
+
+#[test]
+fn an_invalid_record_names_its_line() {
+    let world = World::new();
+    world.write(
+        "x.test.yaml",
+        &CASE.replace("    records:\n      - {a: 1}\nexpect", "    file: in.jsonl\nexpect"),
+    );
+    world.write("job.sql", SQL);
+    world.write("in.jsonl", "{\"a\": 1}\n{\"a\": 2}\n{\"a\": }\n");
+    expect(
+        &world.run(&["test", "x.test.yaml"]),
+        24,
+        &["RECORD_INVALID", "in.jsonl:3:7"],
+    );
+}

@@ -1,0 +1,106 @@
+//! Up, up again, status, down.
+
+use std::time::Duration;
+
+use super::steps::{dev, docker, kubectl, resource_versions};
+
+const SYSCTLS: [&str; 3] = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
+
+fn sysctls() -> Vec<String> {
+    SYSCTLS
+        .iter()
+        .map(|name| std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default())
+        .collect()
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn demo_goes_from_nothing_to_pass() {
+    dev(&["down"]).ends_with(0);
+    let before = sysctls();
+    let demo = dev(&["demo"]).ends_with(0);
+    assert!(demo.stderr.contains("PASS"), "{}", demo.stderr);
+    assert!(demo.stdout.contains("dev status"), "{}", demo.stdout);
+    println!("from nothing to PASS: {:.1} s", demo.took.as_secs_f64());
+
+    let status = dev(&["status", "-o", "json"]).ends_with(0);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["ready"], true);
+
+    dev(&["down"]).ends_with(0);
+    assert_eq!(
+        docker(&["ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster=flink-dev"]),
+        ""
+    );
+    assert_eq!(docker(&["network", "ls", "-q", "--filter", "name=^flink-dev$"]), "");
+    assert_eq!(docker(&["ps", "-aq", "--filter", "label=dev.flink.helper"]), "");
+    assert_eq!(sysctls(), before, "kernel settings are as before");
+    dev(&["status"]).ends_with(61);
+    dev(&["down"]).ends_with(0);
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn volumes_are_not_left_behind() {
+    dev(&["down"]).ends_with(0);
+    let before = docker(&["volume", "ls", "-q"]);
+    dev(&["up"]).ends_with(0);
+    assert_ne!(
+        docker(&["volume", "ls", "-q"]),
+        before,
+        "the node has a volume while it runs"
+    );
+    dev(&["down"]).ends_with(0);
+    assert_eq!(docker(&["volume", "ls", "-q"]), before);
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn up_on_what_is_up_changes_nothing_and_is_quick() {
+    dev(&["up"]).ends_with(0);
+    let before = resource_versions();
+    assert!(before.len() > 30, "managed objects are found: {before:?}");
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let up = dev(&["up"]).ends_with(0);
+        assert!(up.stderr.contains("nothing was changed"), "{}", up.stderr);
+        times.push(up.took);
+    }
+    assert_eq!(resource_versions(), before);
+    times.sort();
+    assert!(times[0] < Duration::from_millis(1500), "{times:?}");
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn what_somebody_deleted_or_changed_is_brought_back() {
+    dev(&["up"]).ends_with(0);
+    kubectl(&["-n", "kafka", "delete", "service", "kafka", "--wait=true"]);
+    kubectl(&["-n", "kafka", "delete", "deployment", "kafka", "--wait=true"]);
+    let status = dev(&["status"]);
+    assert_eq!(status.code, Some(71), "{}", status.stdout);
+    dev(&["up"]).ends_with(0);
+    dev(&["status"]).ends_with(0);
+    dev(&["test", "examples/orders"]).ends_with(0);
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn a_stopped_node_is_started_again() {
+    dev(&["up"]).ends_with(0);
+    docker(&["stop", "-t", "5", super::steps::NODE]);
+    dev(&["up"]).ends_with(0);
+    dev(&["test", "examples/orders"]).ends_with(0);
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn the_plan_tells_and_changes_nothing() {
+    dev(&["down"]).ends_with(0);
+    let plan = dev(&["up", "--dry-run"]).ends_with(0);
+    assert!(plan.stdout.contains("+ create  cluster `flink-dev`"), "{}", plan.stdout);
+    assert_eq!(
+        docker(&["ps", "-aq", "--filter", "label=io.x-k8s.kind.cluster=flink-dev"]),
+        ""
+    );
+}

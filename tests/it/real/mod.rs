@@ -1,0 +1,8 @@
+//! On a real Docker engine and a real cluster: `cargo test --release --test it real:: -- --ignored --test-threads=1`.
+//! Each scenario sees to what it needs (`dev up` is quick where everything is up), so they run in any order.
+
+mod cases;
+mod kill;
+mod lifecycle;
+mod machine;
+mod steps;

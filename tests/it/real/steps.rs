@@ -1,0 +1,132 @@
+//! What the scenarios are made of.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) const NODE: &str = "flink-dev-control-plane";
+
+/// A run of the built program in the repository, with the caller's environment.
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) took: Duration,
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(crate::dev::program());
+    command
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null());
+    command
+}
+
+pub(crate) fn dev(args: &[&str]) -> Ran {
+    let start = Instant::now();
+    let output = command(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let ran = Ran {
+        code: output.status.code(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+        took: start.elapsed(),
+    };
+    println!(
+        "dev {}: {:?} in {:.2} s",
+        args.join(" "),
+        ran.code,
+        ran.took.as_secs_f64()
+    );
+    ran
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+}
+
+/// Runs `dev up -o json` until it has told of an event, waits, and kills it with SIGKILL. Tells whether the event came.
+pub(crate) fn up_killed_at(wanted: impl Fn(&Value) -> bool, after: Duration) -> bool {
+    let mut child = command(&["up", "-o", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut came = false;
+    for line in lines.map_while(Result::ok) {
+        if serde_json::from_str::<Value>(&line).is_ok_and(|event| wanted(&event)) {
+            came = true;
+            std::thread::sleep(after);
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    came
+}
+
+pub(crate) fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// kubectl inside the node: an independent witness.
+pub(crate) fn kubectl(args: &[&str]) -> String {
+    let mut all = vec!["exec", NODE, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
+    all.extend(args);
+    docker(&all)
+}
+
+/// Resource version of every object that `dev` manages, but for those whose status changes by itself.
+pub(crate) fn resource_versions() -> BTreeMap<String, String> {
+    let kinds = "deployments,statefulsets,services,configmaps,serviceaccounts,roles,rolebindings,clusterroles,\
+                 clusterrolebindings,customresourcedefinitions,validatingwebhookconfigurations,\
+                 mutatingwebhookconfigurations,flinkdeployments,namespaces";
+    let format = r#"jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}"#;
+    kubectl(&[
+        "get",
+        kinds,
+        "-A",
+        "-l",
+        "app.kubernetes.io/managed-by=flink-dev",
+        "-o",
+        format,
+    ])
+    .lines()
+    .filter_map(|l| l.split_once(' '))
+    .map(|(name, version)| (name.to_owned(), version.to_owned()))
+    .collect()
+}
+
+/// A copy of the example, to be changed.
+pub(crate) fn example_copy() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/orders");
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    dir
+}
+
+pub(crate) fn edit(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "`{from}` is not in {}", file.display());
+    std::fs::write(file, text.replacen(from, to, 1)).unwrap();
+}
