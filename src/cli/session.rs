@@ -71,7 +71,6 @@ impl Session {
             wait_for_signal().await;
             cancel.cancel();
             let code = wait_for_signal().await;
-            #[expect(clippy::exit, reason = "the second signal means: now")]
             std::process::exit(code);
         });
     }

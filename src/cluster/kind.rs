@@ -170,6 +170,27 @@ impl Kind {
         Err(failure)
     }
 
+    /// Waits until the addresses of services lead somewhere. Pods that start before kube-proxy has its rules reach
+    /// something else at the API server's address, or nothing: the Flink operator was seen to hang for good then.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterCreateFailed`] after two minutes, with what kube-proxy's chain holds.
+    pub async fn wait_services(&self, engine: &Engine, cx: &StepCx) -> Result<()> {
+        // one program in the node instead of one a look; the chain is that of kube-proxy's mode iptables, kind's default
+        const LOOK: &str = r"i=0
+until iptables -w -t nat -S KUBE-SERVICES 2>/dev/null | grep -q -- '-d '; do
+  i=$((i + 1)); [ $i -lt 1200 ] || exit 1
+  sleep 0.1
+done";
+        cx.waiting("kube-proxy has not set up the services yet");
+        let output = engine.exec(&self.node(), &["sh", "-c", LOOK], None, true).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let message = "kube-proxy did not set up the addresses of services within two minutes";
+        Err(Failure::new(Reason::ClusterCreateFailed, message).evidence(output.stderr))
+    }
+
     /// Removes the cluster's containers and volumes, its network if no other cluster uses it, its kubeconfig, and puts
     /// kernel settings back. Returns what was removed, one line each; nothing to remove is fine.
     ///

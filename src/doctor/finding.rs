@@ -43,9 +43,9 @@ pub struct Cure {
     pub explains: String,
     /// What a person would type.
     pub command: String,
-    /// Whether [`super::fix`] can carry it out on this machine, as this user.
+    /// Whether [`super::fix()`] can carry it out on this machine, as this user.
     pub automatic: bool,
-    /// What [`super::fix`] does.
+    /// What [`super::fix()`] does.
     #[serde(skip)]
     pub(super) actions: Vec<Action>,
 }
@@ -61,7 +61,7 @@ impl Cure {
         }
     }
 
-    /// A cure that [`super::fix`] carries out if `may`; else it is one for a person.
+    /// A cure that [`super::fix()`] carries out if `may`; else it is one for a person.
     pub(super) fn by_action(
         may: bool,
         explains: impl Into<String>,
@@ -121,7 +121,7 @@ impl Finding {
     }
 }
 
-/// Whether there is something that [`super::fix`] would change: a finding that is not ok, with a cure that can be
+/// Whether there is something that [`super::fix()`] would change: a finding that is not ok, with a cure that can be
 /// carried out here.
 pub fn needs_fix(findings: &[Finding]) -> bool {
     findings

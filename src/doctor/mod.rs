@@ -1,8 +1,8 @@
 //! Looks at the machine before anything is created on it, says what is missing and what cures it, and carries the
 //! cures out when it is told to.
 //!
-//! [`examine`] only looks: [`probe`] gathers facts side by side, `judge` turns them into [`Finding`]s (pure). [`fix`]
-//! is the only part that changes anything. [`preflight`] is the part of it that `dev up` can afford every time.
+//! [`examine`] only looks: `probe` gathers facts side by side, `judge` turns them into [`Finding`]s (pure). [`fix()`]
+//! is the only part that changes anything. [`preflight()`] is the part of it that `dev up` can afford every time.
 
 mod endpoint;
 mod engine;

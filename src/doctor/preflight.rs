@@ -21,7 +21,7 @@ pub async fn preflight(env: &Env, profile: &Profile, builds: bool) -> Vec<Findin
     preflight_at(env, profile, builds, &Paths::default()).await
 }
 
-/// As [`preflight`], for an engine whose files lie elsewhere.
+/// As [`preflight()`], for an engine whose files lie elsewhere.
 pub(super) async fn preflight_at(env: &Env, profile: &Profile, builds: bool, paths: &Paths) -> Vec<Finding> {
     let host = Host::read(Path::new("/"));
     let engine = match engine::ask(env, profile, paths, false).await {

@@ -309,6 +309,7 @@ impl Shared {
                 };
                 *lock(&self.kafka_port) = kafka_port;
                 crate::kube::wait_api(&self.context.client().await?, cx).await?;
+                kind.wait_services(engine, cx).await?;
                 Ok(Done::Changed("the API server answers".to_owned()))
             }
             (ids::CLUSTER, _) => self.create_cluster(cx).await,
@@ -371,7 +372,8 @@ impl Shared {
             ));
         };
         let client = self.context.client().await?;
-        crate::kube::apply(&client, &[marker(&image_id)]).await?;
+        let marker = [marker(&image_id)];
+        tokio::try_join!(crate::kube::apply(&client, &marker), kind.wait_services(engine, cx))?;
         Ok(Done::Changed(format!("kubeconfig {}", kind.kubeconfig().display())))
     }
 

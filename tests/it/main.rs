@@ -1,6 +1,13 @@
 //! One integration binary: the built program against fakes at the wire, and (`real`, on demand) against a real
 //! cluster.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the rules are the library's: a test starts programs, reads its environment and tells what it measured"
+)]
+
 mod cli;
 mod dev;
 mod input;

@@ -63,10 +63,10 @@ pub async fn fix(env: &Env, profile: &Profile, findings: &[Finding], cx: &StepCx
     fix_at(env, profile, findings, cx, &Paths::default()).await
 }
 
-/// As [`fix`], for an engine whose files lie elsewhere.
+/// As [`fix()`], for an engine whose files lie elsewhere.
 ///
 /// # Errors
-/// As [`fix`].
+/// As [`fix()`].
 pub async fn fix_at(
     env: &Env,
     profile: &Profile,
