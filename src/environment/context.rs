@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kube::Client;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::cluster::Kind;
 use crate::config::Profile;
@@ -22,7 +22,7 @@ pub struct Context {
     pub engine: Engine,
     /// The cluster.
     pub kind: Kind,
-    client: Arc<OnceCell<Client>>,
+    client: Arc<Mutex<Option<Client>>>,
 }
 
 impl Context {
@@ -38,7 +38,7 @@ impl Context {
             profile,
             engine,
             kind,
-            client: Arc::new(OnceCell::new()),
+            client: Arc::default(),
         })
     }
 
@@ -47,10 +47,18 @@ impl Context {
     /// # Errors
     /// What [`crate::kube::client`] says.
     pub async fn client(&self) -> Result<Client> {
-        let kubeconfig = self.kind.kubeconfig();
-        self.client
-            .get_or_try_init(|| crate::kube::client(&kubeconfig))
-            .await
-            .cloned()
+        let mut kept = self.client.lock().await;
+        if let Some(client) = &*kept {
+            return Ok(client.clone());
+        }
+        let client = crate::kube::client(&self.kind.kubeconfig()).await?;
+        *kept = Some(client.clone());
+        Ok(client)
+    }
+
+    /// Forgets the client: a cluster that is made anew has another port and other certificates, also when the one
+    /// before was looked at by this process.
+    pub(super) async fn forget_client(&self) {
+        *self.client.lock().await = None;
     }
 }

@@ -371,6 +371,7 @@ impl Shared {
                 "kind says that the cluster is made, and its node does not run",
             ));
         };
+        self.context.forget_client().await;
         let client = self.context.client().await?;
         let marker = [marker(&image_id)];
         tokio::try_join!(crate::kube::apply(&client, &marker), kind.wait_services(engine, cx))?;

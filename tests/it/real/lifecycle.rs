@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::steps::{dev, docker, kubectl, resource_versions};
+use super::steps::{dev, docker, kubectl, settled_resource_versions};
 
 const SYSCTLS: [&str; 3] = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
 
@@ -58,7 +58,7 @@ fn volumes_are_not_left_behind() {
 #[ignore = "needs a real Docker engine"]
 fn up_on_what_is_up_changes_nothing_and_is_quick() {
     dev(&["up"]).ends_with(0);
-    let before = resource_versions();
+    let before = settled_resource_versions();
     assert!(before.len() > 30, "managed objects are found: {before:?}");
     let mut times = Vec::new();
     for _ in 0..3 {
@@ -66,7 +66,7 @@ fn up_on_what_is_up_changes_nothing_and_is_quick() {
         assert!(up.stderr.contains("nothing was changed"), "{}", up.stderr);
         times.push(up.took);
     }
-    assert_eq!(resource_versions(), before);
+    assert_eq!(settled_resource_versions(), before);
     times.sort();
     assert!(times[0] < Duration::from_millis(1500), "{times:?}");
 }

@@ -93,8 +93,8 @@ pub(crate) fn kubectl(args: &[&str]) -> String {
     docker(&all)
 }
 
-/// Resource version of every object that `dev` manages, but for those whose status changes by itself.
-pub(crate) fn resource_versions() -> BTreeMap<String, String> {
+/// Resource version of every object that `dev` manages.
+fn resource_versions() -> BTreeMap<String, String> {
     let kinds = "deployments,statefulsets,services,configmaps,serviceaccounts,roles,rolebindings,clusterroles,\
                  clusterrolebindings,customresourcedefinitions,validatingwebhookconfigurations,\
                  mutatingwebhookconfigurations,flinkdeployments,namespaces";
@@ -112,6 +112,20 @@ pub(crate) fn resource_versions() -> BTreeMap<String, String> {
     .filter_map(|l| l.split_once(' '))
     .map(|(name, version)| (name.to_owned(), version.to_owned()))
     .collect()
+}
+
+/// The same once nothing has changed for three seconds: right after a start the operator still writes status.
+pub(crate) fn settled_resource_versions() -> BTreeMap<String, String> {
+    let mut before = resource_versions();
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_secs(3));
+        let now = resource_versions();
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+    panic!("objects change all the time");
 }
 
 /// A copy of the example, to be changed.
