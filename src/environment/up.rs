@@ -373,8 +373,9 @@ impl Shared {
         };
         self.context.forget_client().await;
         let client = self.context.client().await?;
-        let marker = [marker(&image_id)];
-        tokio::try_join!(crate::kube::apply(&client, &marker), kind.wait_services(engine, cx))?;
+        kind.wait_services(engine, cx).await?;
+        // last: what is marked as finished is not looked at again by the run after a kill
+        crate::kube::apply(&client, &[marker(&image_id)]).await?;
         Ok(Done::Changed(format!("kubeconfig {}", kind.kubeconfig().display())))
     }
 
