@@ -71,12 +71,16 @@ pub(super) async fn make(engine: &Engine, env: &Env, suite: &str, mut build: Bui
     let (root, tar) = (work.path().join("root"), work.path().join("rootfs.tar"));
     fs_err::create_dir(&root).map_err(|e| failed(&e))?;
 
+    let wgetrc = work.path().join("wgetrc");
+    fs_err::write(&wgetrc, bounded_wgetrc(env)).map_err(|e| failed(&e))?;
+
     // a mount namespace of its own: /proc of an interrupted run would stay mounted otherwise
     let debootstrap = Program::new("unshare")
         .args(["--mount", "--propagation", "private", "--"])
         .arg(program)
         .args(["--variant=minbase", "--include=ca-certificates", suite])
-        .arg(&root);
+        .arg(&root)
+        .env("WGETRC", wgetrc.display().to_string());
     let mut packages = 0;
     let output = debootstrap
         .run(cx.cancel(), |line| {
@@ -111,6 +115,16 @@ pub(super) async fn make(engine: &Engine, env: &Env, suite: &str, mut build: Bui
     Ok(())
 }
 
+/// Settings for debootstrap's wget: the user's own, and a bound on silence. wget by itself gives up on a server that
+/// says nothing after 15 minutes.
+fn bounded_wgetrc(env: &Env) -> String {
+    let users = env
+        .var("WGETRC")
+        .map_or_else(|| env.home.join(".wgetrc"), |path| env.absolute(Path::new(path)));
+    let users = fs_err::read_to_string(users).unwrap_or_default();
+    format!("{users}\ntimeout = 60\ntries = 5\nwaitretry = 5\n")
+}
+
 fn sweep(cache: &Path) {
     for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
         let old = entry
@@ -121,5 +135,24 @@ fn sweep(cache: &Path) {
             // tidying up: the next one tries again
             let _ = fs_err::remove_dir_all(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wget_gets_bounds_after_the_users_own_settings() {
+        let home = tempfile::tempdir().unwrap();
+        let mut env = Env::from_process();
+        env.home = home.path().to_owned();
+        env.vars.remove("WGETRC");
+        assert!(bounded_wgetrc(&env).contains("\ntimeout = 60\n"));
+        // the last line of a file may lack its end
+        std::fs::write(home.path().join(".wgetrc"), "http_proxy = http://proxy:3128").unwrap();
+        assert!(bounded_wgetrc(&env).starts_with("http_proxy = http://proxy:3128\ntimeout = 60\n"));
+        env.vars.insert("WGETRC".into(), "/nowhere/wgetrc".into());
+        assert!(!bounded_wgetrc(&env).contains("proxy"));
     }
 }

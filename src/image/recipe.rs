@@ -97,6 +97,11 @@ impl Recipe {
         let mut files: Vec<_> = embedded::below(&dir)
             .map(|(path, mode, bytes)| (path.to_owned(), mode, bytes))
             .collect();
+        if ["go", "jdk"].contains(&self.dir) {
+            files.extend(
+                embedded::below("dockerfiles/shared").map(|(path, mode, bytes)| (path.to_owned(), mode, bytes)),
+            );
+        }
         if self.dir == "sql-runner" {
             files.extend(
                 embedded::below("sql-runner").map(|(path, mode, bytes)| (format!("sql-runner/{path}"), mode, bytes)),

@@ -77,6 +77,8 @@ fn apt_get(args: &[&str]) -> Program {
     // another apt may be at work (unattended upgrades): wait for it instead of failing
     Program::new("apt-get")
         .args(["-o", "DPkg::Lock::Timeout=120"])
+        // a mirror that says nothing is asked again
+        .args(["-o", "Acquire::Retries=5", "-o", "Acquire::http::Timeout=60"])
         .args(args.iter().copied())
         .env("DEBIAN_FRONTEND", "noninteractive")
         .env("NEEDRESTART_SUSPEND", "1")
@@ -138,7 +140,7 @@ mod tests {
     fn apt_never_asks() {
         assert_eq!(
             apt_get(&["update"]).display(),
-            "apt-get -o DPkg::Lock::Timeout=120 update"
+            "apt-get -o DPkg::Lock::Timeout=120 -o Acquire::Retries=5 -o Acquire::http::Timeout=60 update"
         );
     }
 }
