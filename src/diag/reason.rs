@@ -51,6 +51,9 @@ reasons! {
     SqlInvalid, "SQL_INVALID", 23, "A SQL script cannot be run as one job", "correct the script";
     RecordInvalid, "RECORD_INVALID", 24, "A record is not valid JSON", "correct the record";
     VersionUnknown, "VERSION_UNKNOWN", 25, "A version that dev does not know", "dev schema profile";
+    JarInvalid, "JAR_INVALID", 26, "A jar cannot run on its image", "build the jar again, for the image's Java";
+    ConnectorInvalid, "CONNECTOR_INVALID", 27, "A connector does not go with the image's Flink, or with another one", "dev image build --help";
+    ProjectInvalid, "PROJECT_INVALID", 28, "A folder is no project that dev can build, or its jar cannot be told", "dev image build --jar FILE";
     MemoryShort, "MEMORY_SHORT", 30, "The machine has less memory than the profile needs", "dev up minimal";
     DiskShort, "DISK_SHORT", 31, "Too little free space", "docker system prune";
     PortInUse, "PORT_IN_USE", 32, "A local port is taken", "choose another port in the profile, or `auto`";
@@ -66,6 +69,8 @@ reasons! {
     ImagePullFailed, "IMAGE_PULL_FAILED", 51, "An image could not be pulled", "set `images.source: packages` in the profile";
     ImageLoadFailed, "IMAGE_LOAD_FAILED", 52, "An image could not be brought into the node", "dev up";
     ImageUnavailable, "IMAGE_UNAVAILABLE", 53, "An image cannot be had from the chosen source", "set `images.source: auto` in the profile";
+    ProjectBuildFailed, "PROJECT_BUILD_FAILED", 54, "A Maven or Gradle project does not build", "correct what the build's output says";
+    ConnectorUnavailable, "CONNECTOR_UNAVAILABLE", 55, "A connector cannot be had from the Maven repository", "give its file with --lib";
     ClusterCreateFailed, "CLUSTER_CREATE_FAILED", 60, "The cluster could not be created", "dev doctor";
     ClusterNotFound, "CLUSTER_NOT_FOUND", 61, "There is no such cluster", "dev up";
     ClusterUnreachable, "CLUSTER_UNREACHABLE", 62, "The cluster's API server does not answer", "dev status";

@@ -1,9 +1,11 @@
 //! The images of an environment: where they come from, how they are made, and how they get into a node.
 
 mod base;
+pub mod connector;
 mod decide;
 mod embedded;
 mod host;
+pub mod jar;
 mod kind_tool;
 mod load;
 mod make;

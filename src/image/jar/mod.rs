@@ -1,0 +1,15 @@
+//! What can be told about a jar without running it: whether it is one, its main class, the Java and the Flink it was
+//! made for, and whether it clashes with another. Nothing is ever unpacked to disk.
+
+mod check;
+mod class;
+mod read;
+mod target;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Checked, check};
+pub use read::{Artifact, Jar, read};
+pub use target::{Minor, Target};
