@@ -4,15 +4,18 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders of the repository that go in. Tests of the SQL runner are no part of its image.
-const FOLDERS: [&str; 2] = ["dockerfiles", "sql-runner"];
+/// What of the repository goes in. Maven writes into `sql-runner/target`: watching all of `sql-runner` would have the
+/// crate compiled anew after each of its builds. Tests of the SQL runner are no part of its image.
+const WANTED: [&str; 3] = ["dockerfiles", "sql-runner/pom.xml", "sql-runner/src/main"];
 
 fn main() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // as it is now, not as it was when this program was compiled: a target folder may have been copied
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("Cargo sets CARGO_MANIFEST_DIR for build scripts");
+    let root = PathBuf::from(root);
     let mut files = Vec::new();
-    for folder in FOLDERS {
-        println!("cargo:rerun-if-changed={folder}");
-        collect(&root, Path::new(folder), &mut files);
+    for wanted in WANTED {
+        println!("cargo:rerun-if-changed={wanted}");
+        collect(&root, Path::new(wanted), &mut files);
     }
     files.sort();
     let mut code = String::from("&[\n");
@@ -27,24 +30,16 @@ fn main() {
     fs::write(out.join("embedded.rs"), code).expect("Cargo's OUT_DIR is writable");
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<String>) {
-    let Ok(entries) = fs::read_dir(root.join(folder)) else {
+/// Adds `path`, or the files below it if it is a folder.
+fn collect(root: &Path, path: &Path, files: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir(root.join(path)) else {
+        let name = path.to_str().expect("paths of the repository are Unicode");
+        files.push(name.replace('\\', "/"));
         return;
     };
-    for entry in entries.flatten() {
-        let path = folder.join(entry.file_name());
-        let name = path
-            .to_str()
-            .expect("paths of the repository are Unicode")
-            .replace('\\', "/");
-        if name == "sql-runner/target" || name == "sql-runner/src/test" {
-            continue;
-        }
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => collect(root, &path, files),
-            Ok(_) => files.push(name),
-            Err(_) => {}
-        }
+    for entry in entries {
+        let entry = entry.expect("folders of the repository can be read");
+        collect(root, &path.join(entry.file_name()), files);
     }
 }
 
