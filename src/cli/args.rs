@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::commands::image::args::ImageCommand;
 use super::output::ColorChoice;
 use super::render::Format;
 
@@ -114,6 +115,13 @@ pub enum Command {
         /// Carry the cures out, each told before it is done
         #[arg(long)]
         fix: bool,
+    },
+    /// Images of applications: make them, bring them into the cluster
+    #[command(after_help = "Examples:\n  dev image build --jar target/orders-1.0.jar\n  dev image load orders:1.0")]
+    Image {
+        /// What to do with images.
+        #[command(subcommand)]
+        command: ImageCommand,
     },
     /// Print the JSON Schema of a file format
     #[command(after_help = "Examples:\n  dev schema case > case.schema.json")]

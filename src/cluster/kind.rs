@@ -23,6 +23,10 @@ pub const NETWORK: &str = "flink-dev";
 /// Label that kind puts on a cluster's containers, with the cluster's name.
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
 
+/// Label with what a container of the cluster is for, and the value of one that runs no pods.
+const ROLE_LABEL: &str = "io.x-k8s.kind.role";
+const LOAD_BALANCER: &str = "external-load-balancer";
+
 /// What Docker knows of the cluster's node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
@@ -69,6 +73,26 @@ impl Kind {
     /// Name of the node's container.
     pub fn node(&self) -> String {
         format!("{}-control-plane", self.name)
+    }
+
+    /// Containers of all its nodes that run, in the order of their names; none if the cluster is not up.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterForeign`] if the cluster was not made by `dev`; what the engine answers.
+    pub async fn running_nodes(&self, engine: &Engine) -> Result<Vec<ContainerInfo>> {
+        let mut nodes = engine
+            .containers_with_label(&format!("{CLUSTER_LABEL}={}", self.name))
+            .await?;
+        if nodes.iter().any(|node| !is_ours(node)) {
+            return Err(Failure::new(
+                Reason::ClusterForeign,
+                format!("the cluster `{}` was not made by dev", self.name),
+            )
+            .next("name its nodes: --node CONTAINER"));
+        }
+        nodes.retain(|node| node.running && node.labels.get(ROLE_LABEL).is_none_or(|role| role != LOAD_BALANCER));
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(nodes)
     }
 
     /// The cluster's own kubeconfig; the user's is left alone.

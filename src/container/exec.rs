@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
 use super::Engine;
@@ -49,7 +49,142 @@ impl ExecOutput {
     }
 }
 
+/// A program in a container that is talked with: what it reads depends on what it said before. When this is dropped
+/// the program finds its standard input closed.
+pub struct ExecSession {
+    engine: Engine,
+    id: String,
+    what: String,
+    output: Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, bollard::errors::Error>> + Send>>,
+    input: Pin<Box<dyn AsyncWrite + Send>>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl std::fmt::Debug for ExecSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecSession")
+            .field("what", &self.what)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ExecSession {
+    /// Writes to the program. One that has ended is no error here: its exit code tells more.
+    pub async fn send(&mut self, bytes: &[u8]) {
+        if self.input.write_all(bytes).await.is_ok() {
+            let _ = self.input.flush().await;
+        }
+    }
+
+    /// The lines up to one that begins with `mark`, and that one's rest; `None` if the program ends before.
+    ///
+    /// # Errors
+    /// [`Reason::EngineError`] if the connection breaks.
+    pub async fn until(&mut self, mark: &str) -> Result<Option<(String, String)>> {
+        loop {
+            if let Some(found) = cut(&mut self.stdout, mark) {
+                return Ok(Some(found));
+            }
+            match self.output.next().await {
+                Some(Ok(LogOutput::StdOut { message })) => self.stdout.extend_from_slice(&message),
+                Some(Ok(LogOutput::StdErr { message })) => self.stderr.extend_from_slice(&message),
+                Some(Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. })) => {}
+                Some(Err(error)) => return Err(self.engine.failed(&self.what, &error)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What the program said and nobody has read yet, both outputs.
+    pub fn said(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        crate::process::tail(&(text(&self.stdout) + &text(&self.stderr)), 15)
+    }
+
+    /// Closes the program's input and waits for its end; its output is what was not yet read.
+    ///
+    /// # Errors
+    /// [`Reason::EngineError`] if the connection breaks or the program does not end.
+    pub async fn finish(mut self) -> Result<ExecOutput> {
+        let _ = self.input.shutdown().await;
+        // no line begins with this: all that is left is read
+        self.until("\0").await?;
+        let code = self.engine.exit_code(&self.id, &self.what).await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok(ExecOutput {
+            code,
+            stdout: text(&self.stdout),
+            stderr: text(&self.stderr),
+        })
+    }
+}
+
+/// Takes the lines up to the first whole one that begins with `mark` out of `bytes`, that one included.
+fn cut(bytes: &mut Vec<u8>, mark: &str) -> Option<(String, String)> {
+    let mut start = 0;
+    while let Some(length) = bytes[start..].iter().position(|b| *b == b'\n') {
+        let line = &bytes[start..start + length];
+        if let Some(rest) = line.strip_prefix(mark.as_bytes()) {
+            let found = (
+                String::from_utf8_lossy(&bytes[..start]).into_owned(),
+                String::from_utf8_lossy(rest).trim().to_owned(),
+            );
+            bytes.drain(..=start + length);
+            return Some(found);
+        }
+        start += length + 1;
+    }
+    None
+}
+
 impl Engine {
+    /// Starts a program in a running container, to be talked with.
+    ///
+    /// # Errors
+    /// [`Reason::EngineError`] if the container does not run or the program cannot be started.
+    pub async fn exec_session(&self, container: &str, cmd: &[&str], privileged: bool) -> Result<ExecSession> {
+        let what = format!("run `{}` in {container}", cmd.first().unwrap_or(&""));
+        let options = CreateExecOptions {
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(cmd.to_vec()),
+            privileged: Some(privileged),
+            ..CreateExecOptions::default()
+        };
+        let id = self
+            .docker
+            .create_exec(container, options)
+            .await
+            .map_err(|e| self.failed(&what, &e))?
+            .id;
+        let options = StartExecOptions {
+            output_capacity: Some(CHUNK),
+            ..StartExecOptions::default()
+        };
+        let started = self
+            .docker
+            .start_exec(&id, Some(options))
+            .await
+            .map_err(|e| self.failed(&what, &e))?;
+        let StartExecResults::Attached { output, input } = started else {
+            return Err(Failure::new(
+                Reason::EngineError,
+                format!("the engine did not attach to `{what}`"),
+            ));
+        };
+        Ok(ExecSession {
+            engine: self.clone(),
+            id,
+            what,
+            output,
+            input,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        })
+    }
+
     /// Runs a program in a running container to its end, whatever its exit code. `stdin` is streamed, then closed;
     /// a program that ends before it has read all of it is judged by its exit code alone.
     ///
@@ -165,4 +300,25 @@ async fn feed(stdin: Option<Stdin>, input: &mut Pin<Box<dyn AsyncWrite + Send>>)
     }
     let _ = input.shutdown().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn an_answer_ends_with_its_marked_line() {
+        let mut bytes = b"one\ntwo\n== end 3\nnext".to_vec();
+        assert_eq!(
+            cut(&mut bytes, "== end"),
+            Some(("one\ntwo\n".to_owned(), "3".to_owned()))
+        );
+        // half a line is none, whatever it begins with
+        assert_eq!(bytes, b"next");
+        bytes.extend_from_slice(b"\n== end");
+        assert_eq!(cut(&mut bytes, "== end"), None);
+        bytes.extend_from_slice(b" 0\n");
+        assert_eq!(cut(&mut bytes, "== end"), Some(("next\n".to_owned(), "0".to_owned())));
+        assert!(bytes.is_empty());
+    }
 }

@@ -9,6 +9,7 @@ use bollard::query_parameters::{
     CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, ListContainersOptionsBuilder,
 };
 use futures::TryStreamExt;
+use serde::{Deserialize, Serialize};
 
 use super::{Engine, HELPER_LABEL, is_absent};
 use crate::diag::{Failure, Reason, Result};
@@ -43,6 +44,30 @@ impl Drop for Helper {
     }
 }
 
+/// Something that lies in an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathEntry {
+    /// Whether it is a folder; what is neither folder nor file (a link, a device) is none.
+    pub folder: bool,
+    /// Its owner.
+    pub uid: u64,
+    /// Its group.
+    pub gid: u64,
+    /// Its permissions, with the three bits above them.
+    pub mode: u32,
+}
+
+impl PathEntry {
+    fn of(header: &tar::Header) -> Option<Self> {
+        Some(Self {
+            folder: header.entry_type().is_dir(),
+            uid: header.uid().ok()?,
+            gid: header.gid().ok()?,
+            mode: header.mode().ok()? & 0o7777,
+        })
+    }
+}
+
 impl Engine {
     /// A tar of `path` in the image (a file, or a folder with all in it, under its last name). The container it
     /// takes is created, never started, and removed.
@@ -51,6 +76,29 @@ impl Engine {
     /// [`Reason::ImageUnavailable`] if the image or the path is not there; [`Reason::EngineError`].
     pub async fn read_from_image(&self, image: &str, path: &str) -> Result<Vec<u8>> {
         self.sweep().await;
+        let helper = self.helper(image).await?;
+        let id = helper.id.clone().unwrap_or_default();
+        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let tar: Result<Vec<u8>, _> = self
+            .long
+            .download_from_container(&id, Some(options))
+            .try_fold(Vec::new(), |mut all, part| async move {
+                all.extend_from_slice(&part);
+                Ok(all)
+            })
+            .await;
+        helper.remove().await?;
+        tar.map_err(|e| {
+            if is_absent(&e) {
+                Failure::new(Reason::ImageUnavailable, format!("the image {image} has no {path}"))
+            } else {
+                self.failed(&format!("read {path} from {image}"), &e)
+            }
+        })
+    }
+
+    /// A container of the image that is never started.
+    async fn helper(&self, image: &str) -> Result<Helper> {
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             // an image of files alone has no command, and the engine wants one
@@ -66,26 +114,9 @@ impl Engine {
                 self.failed(&format!("make a container of {image}"), &e)
             }
         })?;
-        let helper = Helper {
+        Ok(Helper {
             engine: self.clone(),
-            id: Some(created.id.clone()),
-        };
-        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
-        let tar: Result<Vec<u8>, _> = self
-            .long
-            .download_from_container(&created.id, Some(options))
-            .try_fold(Vec::new(), |mut all, part| async move {
-                all.extend_from_slice(&part);
-                Ok(all)
-            })
-            .await;
-        helper.remove().await?;
-        tar.map_err(|e| {
-            if is_absent(&e) {
-                Failure::new(Reason::ImageUnavailable, format!("the image {image} has no {path}"))
-            } else {
-                self.failed(&format!("read {path} from {image}"), &e)
-            }
+            id: Some(created.id),
         })
     }
 
@@ -115,6 +146,63 @@ impl Engine {
             )
             .cause(&e)
         })
+    }
+
+    /// What lies at each of these paths in the image, `None` where nothing does. No more than the beginning of what is
+    /// there is read, whatever its size.
+    ///
+    /// # Errors
+    /// [`Reason::ImageUnavailable`] if the image is not there; [`Reason::EngineError`].
+    pub async fn entries_of_image(&self, image: &str, paths: &[String]) -> Result<Vec<Option<PathEntry>>> {
+        self.sweep().await;
+        let helper = self.helper(image).await?;
+        let mut found = Vec::new();
+        for path in paths {
+            match self.first_entry(&helper, path).await {
+                Ok(entry) => found.push(entry),
+                Err(error) => {
+                    helper.remove().await?;
+                    return Err(error.evidence(format!("{path} in {image}")));
+                }
+            }
+        }
+        helper.remove().await?;
+        Ok(found)
+    }
+
+    /// The first entry of the engine's tar of a path.
+    async fn first_entry(&self, helper: &Helper, path: &str) -> Result<Option<PathEntry>> {
+        let id = helper.id.as_deref().unwrap_or_default();
+        let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+        let mut parts = self.long.download_from_container(id, Some(options));
+        let mut bytes = Vec::new();
+        loop {
+            match parts.try_next().await {
+                Ok(Some(part)) => bytes.extend_from_slice(&part),
+                Ok(None) => {
+                    return Err(Failure::new(
+                        Reason::EngineError,
+                        "the engine's copy of a path is cut short",
+                    ));
+                }
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(self.failed(&format!("read {path} from an image"), &error)),
+            }
+            // an entry may have extended headers before it: as long as it cannot be read there is more to come
+            if let Some(Ok(entry)) = tar::Archive::new(bytes.as_slice())
+                .entries()
+                .ok()
+                .and_then(|mut e| e.next())
+            {
+                return match PathEntry::of(entry.header()) {
+                    Some(entry) => Ok(Some(entry)),
+                    None => Err(Failure::new(
+                        Reason::EngineError,
+                        "the engine's copy of a path is not understood",
+                    )),
+                };
+            }
+        }
     }
 
     /// Removes helpers that killed processes left behind; one in use is too young.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    StartContainerOptions,
+    InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, StartContainerOptions,
 };
 use serde::Serialize;
 
@@ -25,6 +25,10 @@ pub struct ImageInfo {
     pub size: u64,
     /// Architecture in OCI's names.
     pub architecture: String,
+    /// Variant of the architecture, e.g. `v8`; empty if it has none.
+    pub variant: String,
+    /// Operating system in OCI's names.
+    pub os: String,
     /// What containers of it run, their environment and more, as the engine's JSON.
     pub config: serde_json::Value,
 }
@@ -87,6 +91,8 @@ impl Engine {
             labels: labels.into_iter().collect(),
             size: image.size.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
             architecture: image.architecture.unwrap_or_default(),
+            variant: image.variant.unwrap_or_default(),
+            os: image.os.unwrap_or_default(),
             config: serde_json::to_value(image.config).unwrap_or_default(),
         }))
     }
@@ -102,6 +108,35 @@ impl Engine {
             Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(self.failed(&format!("remove the image {name}"), &error)),
         }
+    }
+
+    /// Takes a name from an image as [`Self::remove_image`] does, unless a container uses it. Whether it is gone.
+    ///
+    /// # Errors
+    /// [`crate::diag::Reason::EngineError`] or [`crate::diag::Reason::EngineUnreachable`].
+    pub async fn remove_unused_image(&self, name: &str) -> Result<bool> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(true),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => Ok(false),
+            Err(error) => Err(self.failed(&format!("remove the image {name}"), &error)),
+        }
+    }
+
+    /// Names of all images with a label (`KEY` or `KEY=VALUE`).
+    ///
+    /// # Errors
+    /// [`crate::diag::Reason::EngineError`] or [`crate::diag::Reason::EngineUnreachable`].
+    pub async fn names_with_label(&self, label: &str) -> Result<Vec<String>> {
+        let filters = HashMap::from([("label", vec![label])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let listed = self
+            .docker
+            .list_images(Some(options))
+            .await
+            .map_err(|e| self.failed("list its images", &e))?;
+        Ok(listed.into_iter().flat_map(|image| image.repo_tags).collect())
     }
 
     /// The container of that name, running or not.

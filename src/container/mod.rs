@@ -22,7 +22,8 @@ use crate::env::Env;
 
 pub use build::{Build, Built};
 pub use context::Context;
-pub use exec::{ExecOutput, Stdin};
+pub use exec::{ExecOutput, ExecSession, Stdin};
+pub use files::PathEntry;
 pub use info::EngineInfo;
 pub use inspect::{ContainerInfo, ImageInfo};
 pub(crate) use transfer::mirrored;

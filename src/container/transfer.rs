@@ -160,7 +160,13 @@ impl Engine {
         let body = bollard::body_try_stream(ReaderStream::with_capacity(tar, 256 * 1024));
         self.long
             .import_image(ImportImageOptions::default(), body, None)
-            .try_for_each(|_| async { Ok(()) })
+            .try_for_each(|event| async move {
+                // what went wrong comes as a part of a stream that ends well
+                match event.error_detail.and_then(|detail| detail.message) {
+                    Some(error) => Err(bollard::errors::Error::DockerStreamError { error }),
+                    None => Ok(()),
+                }
+            })
             .await
             .map_err(|e| self.failed("load an archive of images", &e))
     }

@@ -1,5 +1,6 @@
 //! The images of an environment: where they come from, how they are made, and how they get into a node.
 
+pub mod app;
 mod base;
 pub mod connector;
 mod decide;

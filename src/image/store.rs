@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use crate::env::Env;
+
 /// Writes a file under its name only when all of it is there; makes its folder.
 ///
 /// # Errors
@@ -16,6 +18,26 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.persist(path)?;
     Ok(())
+}
+
+/// The lock of a thing for all processes of this user, by its name; given back when it is dropped or the process ends.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) async fn host_lock(env: &Env, name: &str) -> std::io::Result<std::fs::File> {
+    let folder = env.cache_dir().join("locks");
+    fs_err::create_dir_all(&folder)?;
+    let file = fs_err::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join(name.replace('/', "%")))?
+        .into_file();
+    tokio::task::spawn_blocking(move || {
+        file.lock()?;
+        Ok(file)
+    })
+    .await
+    .unwrap_or_else(|e| Err(std::io::Error::other(e)))
 }
 
 /// The lock of a thing within this process, by its name.

@@ -37,18 +37,58 @@ pub(super) fn blobs_of(root: &Path) -> PathBuf {
 
 /// The cache of layers below the user's cache folder.
 #[derive(Debug, Clone)]
-pub(super) struct Cache {
+pub(in crate::image) struct Cache {
     root: PathBuf,
     /// Registry of names without one.
     registry: String,
 }
 
 impl Cache {
-    pub(super) async fn of(engine: &Engine, env: &Env) -> Result<Self> {
+    pub(in crate::image) async fn of(engine: &Engine, env: &Env) -> Result<Self> {
         Ok(Self {
             root: env.cache_dir(),
             registry: engine.default_registry().await?.to_owned(),
         })
+    }
+
+    /// A cache in this folder, for tests.
+    #[cfg(test)]
+    pub(in crate::image) fn at(root: &Path, registry: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            registry: registry.to_owned(),
+        }
+    }
+
+    /// Where something is noted of a layer that was made here, by what it was made from.
+    pub(in crate::image) fn note(&self, key: &str) -> PathBuf {
+        self.root.join("layers").join(format!("{key}.json"))
+    }
+
+    /// Keeps a layer that `write` writes; what it answers is the digest of what it wrote, in hex, and its size.
+    pub(in crate::image) fn keep(
+        &self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<(String, u64)>,
+    ) -> io::Result<(String, u64)> {
+        fs_err::create_dir_all(self.blobs())?;
+        let file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(self.blobs())?;
+        let mut buffered = io::BufWriter::with_capacity(1 << 20, file);
+        let (digest, size) = write(&mut buffered)?;
+        let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.persist(self.blob(&digest))?;
+        Ok((digest, size))
+    }
+
+    /// Layers by their digests, if all are here.
+    pub(in crate::image) fn layers(&self, digests: &[String]) -> Option<Vec<Layer>> {
+        let layers = digests.iter().map(|digest| {
+            let size = fs_err::metadata(self.blob(digest)).ok()?.len();
+            Some(Layer {
+                digest: digest.clone(),
+                size,
+            })
+        });
+        layers.collect()
     }
 
     fn blobs(&self) -> PathBuf {
@@ -56,7 +96,7 @@ impl Cache {
     }
 
     /// The file of a layer.
-    pub(super) fn blob(&self, digest: &str) -> PathBuf {
+    pub(in crate::image) fn blob(&self, digest: &str) -> PathBuf {
         self.blobs().join(digest)
     }
 
@@ -66,7 +106,7 @@ impl Cache {
     }
 
     /// An image of which every layer is here.
-    pub(super) fn image(&self, name: &str, id: &str) -> Option<Image> {
+    pub(in crate::image) fn image(&self, name: &str, id: &str) -> Option<Image> {
         let entry: Entry = serde_json::from_slice(&fs_err::read(self.entry(id)).ok()?).ok()?;
         let layers = entry.layers.into_iter().map(|digest| {
             let size = fs_err::metadata(self.blob(&digest)).ok()?.len();

@@ -8,38 +8,40 @@ use sha2::{Digest, Sha256};
 /// Names under which images lie in the node until they are complete. The kubelet does not know them.
 pub(super) const STAGE: &str = "flink-dev.load/";
 
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+/// Media type of a manifest.
+pub(in crate::image) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// An uncompressed layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Layer {
+pub(in crate::image) struct Layer {
     /// Its diffID: sha256 of its tar, in hex.
-    pub(super) digest: String,
+    pub(in crate::image) digest: String,
     /// Bytes of its tar.
-    pub(super) size: u64,
+    pub(in crate::image) size: u64,
 }
 
 /// An image that goes into a node.
 #[derive(Debug, Clone)]
-pub(super) struct Image {
+pub(in crate::image) struct Image {
     /// Its full name.
-    pub(super) reference: String,
+    pub(in crate::image) reference: String,
     /// Its id in the engine.
-    pub(super) id: String,
+    pub(in crate::image) id: String,
     /// Its configuration, byte for byte.
-    pub(super) config: Vec<u8>,
+    pub(in crate::image) config: Vec<u8>,
     /// Its layers, lowest first.
-    pub(super) layers: Vec<Layer>,
+    pub(in crate::image) layers: Vec<Layer>,
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
+/// The sha256 of bytes, in hex.
+pub(in crate::image) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 /// The ChainIDs of layers, which are the keys of their snapshots in the node.
-pub(super) fn chain_ids(layers: &[Layer]) -> Vec<String> {
+pub(in crate::image) fn chain_ids(layers: &[Layer]) -> Vec<String> {
     let mut chain = String::new();
     layers
         .iter()
@@ -58,7 +60,7 @@ pub(super) fn chain_ids(layers: &[Layer]) -> Vec<String> {
 }
 
 /// A manifest of a configuration and layers.
-fn manifest(config: &[u8], layers: &[Layer]) -> Vec<u8> {
+pub(in crate::image) fn manifest(config: &[u8], layers: &[Layer]) -> Vec<u8> {
     let layers: Vec<_> = layers
         .iter()
         .map(|layer| json!({"mediaType": LAYER, "digest": format!("sha256:{}", layer.digest), "size": layer.size}))

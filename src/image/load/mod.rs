@@ -19,10 +19,12 @@ use futures::future::try_join_all;
 use serde::Serialize;
 use tokio_util::io::StreamReader;
 
-use self::cache::Cache;
-use self::layout::{Image, Wave, plan, stage_tar};
+pub(super) use self::cache::Cache;
+pub(super) use self::layout::{Image, Layer, MANIFEST, chain_ids, manifest, sha256};
+use self::layout::{Wave, plan, stage_tar};
+pub(super) use self::node::ID_LABEL;
 pub use self::node::MOUNTED_BLOBS;
-use self::reference::normalize;
+pub(super) use self::reference::normalize;
 use super::store::process_lock;
 use crate::container::{Engine, Stdin};
 use crate::diag::{Failure, Reason, Result};
@@ -176,6 +178,59 @@ pub async fn load(engine: &Engine, env: &Env, node: &str, images: &[String], cx:
     }
     report.took = start.elapsed();
     Ok(report)
+}
+
+/// Brings one image into a node, its layers from the cache: those of `base` (name and id) are taken from the engine
+/// first if they must be, the others have to be there. The caller holds the node's lock of this process. Tells how many
+/// layers travelled and their bytes.
+///
+/// # Errors
+/// [`Reason::ImageLoadFailed`].
+pub(super) async fn load_cached(
+    engine: &Engine,
+    cache: &Cache,
+    node: &str,
+    image: Image,
+    base: &(String, String),
+    cx: &StepCx,
+) -> Result<(usize, u64)> {
+    let digests: Vec<String> = image.layers.iter().map(|layer| layer.digest.clone()).collect();
+    let layers = base_layers(engine, cache, &digests, base).await?;
+    let state = node::state(engine, node, cx).await?;
+    let mut report = LoadReport::default();
+    adopt(
+        engine,
+        cache,
+        node,
+        &state,
+        &[Image { layers, ..image }],
+        &mut report,
+        cx,
+    )
+    .await?;
+    Ok((report.layers, report.bytes))
+}
+
+/// Layers from the cache by their digests in hex; those that it lacks are taken out of the engine's image `base` (name
+/// and id).
+///
+/// # Errors
+/// [`Reason::ImageLoadFailed`] if that does not have them.
+pub(super) async fn base_layers(
+    engine: &Engine,
+    cache: &Cache,
+    digests: &[String],
+    base: &(String, String),
+) -> Result<Vec<Layer>> {
+    if let Some(layers) = cache.layers(digests) {
+        return Ok(layers);
+    }
+    let lock = process_lock("layers");
+    let _one = lock.lock().await;
+    cache.fill(engine, std::slice::from_ref(base)).await?;
+    cache
+        .layers(digests)
+        .ok_or_else(|| Failure::new(Reason::ImageLoadFailed, "layers that were just kept are gone"))
 }
 
 /// Name and id of images in the engine.

@@ -9,7 +9,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 
 /// Label of an image in the node: its id in the engine. It is given last, when all of the image is there.
-const ID_LABEL: &str = "dev.flink/image-id";
+pub(in crate::image) const ID_LABEL: &str = "dev.flink/image-id";
 
 /// How long a node's container may take to run; its containerd gets the same again.
 const BOOT: Duration = Duration::from_secs(120);

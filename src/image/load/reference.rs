@@ -2,7 +2,7 @@
 
 /// The full form of a name: registry, repository and tag. Names without a registry belong to the engine's default
 /// one, and those without a tag mean `latest` (the rule of the distribution project's `reference` package).
-pub(super) fn normalize(name: &str, default: &str) -> String {
+pub(in crate::image) fn normalize(name: &str, default: &str) -> String {
     let (registry, rest) = match name.split_once('/') {
         Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest.to_owned()),
         Some(_) => (default, name.to_owned()),
