@@ -137,6 +137,8 @@ mod tests {
             labels: BTreeMap::from_iter(labels),
             size: 0,
             architecture: "amd64".to_owned(),
+            variant: String::new(),
+            os: "linux".to_owned(),
             config: json!({ "Env": env }),
         };
         let target = Target::of(image, &info);
