@@ -24,3 +24,4 @@ pub mod kube;
 pub mod plan;
 pub mod process;
 pub mod sql;
+pub mod watch;

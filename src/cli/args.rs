@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
+use super::commands::watch::WatchArgs;
 use super::output::ColorChoice;
 use super::render::Format;
 
@@ -116,6 +117,11 @@ pub enum Command {
         #[arg(long)]
         fix: bool,
     },
+    /// Do it again on each change: a SQL script as a session job, a jar or a project as the image of a deployment
+    #[command(
+        after_help = "One line for each change, with its timing. An error is shown with its place, and watching goes on. Ctrl-C ends\nit; a script's job is removed then. ${topic.NAME} is the topic NAME itself, which is made if it is missing.\n\nExamples:\n  dev watch examples/orders/orders.sql\n  dev watch --project examples/clicks --deployment clicks\n  dev watch --jar target/app.jar --deployment app -n team"
+    )]
+    Watch(WatchArgs),
     /// Images of applications: make them, bring them into the cluster
     #[command(after_help = "Examples:\n  dev image build --jar target/orders-1.0.jar\n  dev image load orders:1.0")]
     Image {

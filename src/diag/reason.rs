@@ -81,6 +81,7 @@ reasons! {
     JobSubmitFailed, "JOB_SUBMIT_FAILED", 80, "Flink refused the job", "correct the script";
     JobFailed, "JOB_FAILED", 81, "The job failed while running", "dev status";
     FlinkUnreachable, "FLINK_UNREACHABLE", 82, "Flink's REST interface does not answer", "dev status";
+    DeploymentUnknown, "DEPLOYMENT_UNKNOWN", 89, "There is no such FlinkDeployment", "kubectl get flinkdeployments -A";
     KafkaUnreachable, "KAFKA_UNREACHABLE", 90, "The Kafka broker does not answer", "dev status";
     KafkaError, "KAFKA_ERROR", 91, "The Kafka broker answered with an error", "dev status";
     Interrupted, "INTERRUPTED", 130, "Interrupted by the user", "dev up";

@@ -24,14 +24,14 @@ use crate::kafka::TopicClient;
 use crate::kube::{MANAGED_BY, MANAGER};
 
 /// The label that carries a run's id.
-pub(super) const LABEL_RUN: &str = "flink-dev/run";
+pub(crate) const LABEL_RUN: &str = "flink-dev/run";
 /// How long a lease holds without being renewed.
 const HOLDS: Duration = Duration::from_secs(15);
 /// How often it is renewed: four missed renewals lose it.
 const RENEW: Duration = Duration::from_secs(3);
 
 /// The lease of this run.
-pub(super) struct RunLease {
+pub(crate) struct RunLease {
     api: Api<Lease>,
     name: String,
     renewing: AbortOnDropHandle<()>,
@@ -42,7 +42,7 @@ impl RunLease {
     ///
     /// # Errors
     /// [`Reason::ClusterUnreachable`] if the API server does not take it.
-    pub(super) async fn take(client: &Client, namespace: &str, run: &str) -> Result<Self> {
+    pub(crate) async fn take(client: &Client, namespace: &str, run: &str) -> Result<Self> {
         let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
         let name = lease_name(run);
         let now = MicroTime(Timestamp::now());
@@ -69,7 +69,7 @@ impl RunLease {
     }
 
     /// Gives it back; a failure is of no consequence, for it expires by itself.
-    pub(super) async fn give_back(self) {
+    pub(crate) async fn give_back(self) {
         drop(self.renewing);
         let _ = tokio::time::timeout(RENEW, self.api.delete(&self.name, &DeleteParams::default())).await;
     }

@@ -16,7 +16,10 @@ mod value;
 mod verdict;
 
 pub use demo::demo_case;
+pub(crate) use lease::{LABEL_RUN, RunLease};
+pub(crate) use names::{Names, run_id};
 pub use run::{Summary, Target, run_cases};
+pub(crate) use substitute::{Script, substitute};
 
 #[cfg(test)]
 mod tests;

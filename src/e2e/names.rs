@@ -10,7 +10,7 @@ const RUN: usize = 8;
 const JOB: usize = 45;
 
 /// The id of a run: random, lower-case letters and digits.
-pub(super) fn run_id() -> String {
+pub(crate) fn run_id() -> String {
     // the standard library seeds each of these from the system's random source
     let mut random = std::hash::RandomState::new().build_hasher().finish();
     let mut id = String::with_capacity(RUN);
@@ -23,14 +23,14 @@ pub(super) fn run_id() -> String {
 
 /// Names of the objects of one case of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names {
+pub(crate) struct Names {
     /// Of the job, its object, and the prefix of its topics.
-    pub(super) job: String,
+    pub(crate) job: String,
 }
 
 impl Names {
     /// `dev-RUN-NUMBER-SLUG`; the number keeps cases of one name apart.
-    pub(super) fn new(run: &str, number: usize, case: &str) -> Self {
+    pub(crate) fn new(run: &str, number: usize, case: &str) -> Self {
         let mut job = format!("{PREFIX}-{run}-{number}-{}", slug(case));
         job.truncate(JOB);
         Self {

@@ -8,9 +8,9 @@ use crate::sql::placeholders;
 
 /// A script with everything put in, and the way back to the user's columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Script {
+pub(crate) struct Script {
     /// The text for the runner.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// By line (from 1): where something was put in (column in `text`, from 1), how long it is there, and how long it
     /// was in the user's file; in characters, in order.
     spans: BTreeMap<usize, Vec<(usize, usize, usize)>>,
@@ -18,7 +18,7 @@ pub(super) struct Script {
 
 impl Script {
     /// The user's column for a place in [`Self::text`]; nothing that is put in holds a line's end, so lines stay.
-    pub(super) fn column(&self, line: usize, column: usize) -> usize {
+    pub(crate) fn column(&self, line: usize, column: usize) -> usize {
         let mut shift = 0isize;
         for &(at, long, was) in self.spans.get(&line).map_or(&[][..], Vec::as_slice) {
             if column < at {
@@ -38,7 +38,7 @@ impl Script {
 /// # Errors
 /// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
 /// topic of the case that the script never names: its records would say nothing about the script.
-pub(super) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
+pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
     let given = case.given.iter().map(|g| g.topic.as_str());
     let topics: BTreeSet<&str> = given.chain(case.expect.iter().map(|e| e.topic.as_str())).collect();
     let mut named = BTreeSet::new();

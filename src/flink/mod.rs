@@ -1,6 +1,7 @@
 //! Flink jobs: a SQL script as a `FlinkSessionJob`, followed to RUNNING and watched for failures, and Flink's own
 //! REST interface, through the API server's proxy.
 
+mod deployment;
 #[cfg(test)]
 pub(crate) mod fake;
 mod job;
@@ -9,6 +10,7 @@ mod refusal;
 mod remove;
 mod rest;
 
+pub use deployment::Deployment;
 pub use job::{JobSpec, SessionJob};
 pub use observe::{JobDetails, Phase, root_cause};
 pub use refusal::{Refusal, refusal};

@@ -6,11 +6,14 @@ pub mod connector;
 mod decide;
 mod embedded;
 mod host;
+pub mod inputs;
 pub mod jar;
 mod kind_tool;
 mod load;
 mod make;
 mod manifests;
+mod maven;
+pub mod project;
 #[cfg(test)]
 mod real_tests;
 mod recipe;

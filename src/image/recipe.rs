@@ -112,7 +112,8 @@ impl Recipe {
 }
 
 const GO: &str = "flink-dev/go:trixie";
-const JDK: &str = "flink-dev/jdk:17";
+/// What Maven and Java run in.
+pub(super) const JDK: &str = "flink-dev/jdk:17";
 const JRE: &str = "flink-dev/jre:17";
 /// Base of what runs on the newer suite.
 pub(super) const TRIXIE: &str = "debian:trixie-slim";
@@ -191,6 +192,11 @@ impl Recipes {
     /// What the program `kind` is made with.
     pub(super) fn of_kind() -> Self {
         Self::from_list([base("trixie"), go(), kind_recipe()])
+    }
+
+    /// What Maven runs in.
+    pub(super) fn of_jdk() -> Self {
+        Self::from_list([base("bookworm"), Recipe::new(JDK, "jdk", "jdk", &[BOOKWORM])])
     }
 
     /// Those of a profile; cert-manager's are for these versions.

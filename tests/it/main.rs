@@ -8,6 +8,7 @@
     reason = "the rules are the library's: a test starts programs, reads its environment and tells what it measured"
 )]
 
+mod applications;
 mod cli;
 mod dev;
 mod input;

@@ -7,6 +7,7 @@ pub(in crate::cli) mod image;
 mod status;
 mod test;
 mod up;
+pub(in crate::cli) mod watch;
 
 use std::process::ExitCode;
 
@@ -84,6 +85,7 @@ pub(super) async fn run(command: Command, session: &Session) -> ExitCode {
         Command::Test { paths, profile } => test::run(session, &paths, profile.as_deref()).await,
         Command::Demo { fix, profile } => demo::run(session, fix, profile.as_deref()).await,
         Command::Doctor { profile, fix } => doctor::run(session, profile.profile.as_deref(), fix).await,
+        Command::Watch(args) => watch::run(session, &args).await,
         Command::Image { command } => image::run(session, command).await,
         Command::Objects { profile } => objects(session, profile.profile.as_deref()).await,
         Command::Schema { .. } | Command::Explain { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),

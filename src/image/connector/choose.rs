@@ -75,6 +75,7 @@ pub fn choose(asked: &str, flink: &str, image: &str) -> Result<Choice> {
         [name] => (name, None),
         [name, version] if !version.is_empty() => (name, Some(version)),
         [group, id, version] if !group.is_empty() && !id.is_empty() && !version.is_empty() => {
+            refuse_signs(asked, &parts)?;
             return coordinates(group, id, version, flink, image);
         }
         _ => {
@@ -84,6 +85,7 @@ pub fn choose(asked: &str, flink: &str, image: &str) -> Result<Choice> {
             );
         }
     };
+    refuse_signs(asked, &parts)?;
     let wanted = name.to_lowercase();
     let Some(known) = known()
         .iter()
@@ -115,6 +117,21 @@ pub fn choose(asked: &str, flink: &str, image: &str) -> Result<Choice> {
         }),
         Releases::Own(_) => own(known, version, minor, image, also.collect()),
     }
+}
+
+/// Coordinates go into a file for Maven and into paths.
+fn refuse_signs(asked: &str, parts: &[&str]) -> Result<()> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if parts
+        .iter()
+        .all(|part| part.chars().all(fine) && !part.starts_with('.'))
+    {
+        return Ok(());
+    }
+    Err(
+        invalid(format!("`--connector {asked}` is neither a name nor an artifact"))
+            .evidence("names, groups and versions are letters, digits, `.`, `_` and `-`"),
+    )
 }
 
 fn own(known: &Known, version: Option<&str>, flink: Minor, image: &str, mut notes: Vec<String>) -> Result<Choice> {

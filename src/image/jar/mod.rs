@@ -6,10 +6,10 @@ mod class;
 mod read;
 mod target;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use check::{Checked, check};
-pub use read::{Artifact, Jar, read};
+pub use read::{Artifact, Jar, read, read_bytes};
 pub use target::{Minor, Target};

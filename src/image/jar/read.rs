@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -97,13 +97,25 @@ pub fn read(path: &Path) -> Result<Jar> {
         let what = if info.is_dir() { "a folder" } else { "no regular file" };
         return Err(invalid(path, what));
     }
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| {
-        let what = match info.len() {
+    look(path, BufReader::new(file), info.len())
+}
+
+/// The same for a jar that is held in memory; `path` is for messages.
+///
+/// # Errors
+/// [`Reason::JarInvalid`] as [`read`].
+pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<Jar> {
+    look(path, Cursor::new(bytes), bytes.len() as u64)
+}
+
+fn look(path: &Path, source: impl Read + Seek, length: u64) -> Result<Jar> {
+    let mut archive = ZipArchive::new(source).map_err(|e| {
+        let what = match length {
             0 => "empty",
             _ => "no jar, or cut off",
         };
         invalid(path, what)
-            .evidence(format!("{e} ({} bytes)", info.len()))
+            .evidence(format!("{e} ({length} bytes)"))
             .next("build it again")
     })?;
     refuse_bombs(path, &archive)?;
@@ -122,13 +134,17 @@ pub fn read(path: &Path) -> Result<Jar> {
                 .evidence(format!("entry {name:?}"))
                 .next("do not use this file; build the jar yourself"));
         }
-        ends.push((entry.header_start(), entry.data_start() + entry.compressed_size()));
+        // saturating: what an entry claims is anything
+        ends.push((
+            entry.header_start(),
+            entry.data_start().saturating_add(entry.compressed_size()),
+        ));
         jar.look_at(&name, &mut entry)
             .map_err(|e| invalid(path, "broken").evidence(format!("entry {name}: {e}")))?;
     }
     ends.sort_unstable();
     // entries that share their bytes are how a small file holds petabytes
-    if ends.windows(2).any(|two| two[0].1 > two[1].0) || ends.iter().any(|(_, end)| *end > info.len()) {
+    if ends.windows(2).any(|two| two[0].1 > two[1].0) || ends.iter().any(|(_, end)| *end > length) {
         return Err(invalid(path, "broken: its entries overlap or lie beyond its end"));
     }
     Ok(jar)

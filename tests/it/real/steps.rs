@@ -18,7 +18,7 @@ pub(crate) struct Ran {
     pub(crate) took: Duration,
 }
 
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(crate::dev::program());
     command
         .args(args)

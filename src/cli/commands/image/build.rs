@@ -10,10 +10,13 @@ use serde_json::json;
 use super::{Node, nodes, open, rendered};
 use crate::cli::output::{Style, human_bytes};
 use crate::cli::session::Session;
+use crate::config::Profile;
+use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::image::Names;
-use crate::image::app::{self, AppImage, Base, Delivery, Jar, Jars, Targets, Way};
+use crate::image::app::{self, AppImage, Base, Delivery, Targets, Way};
+use crate::image::inputs::{Inputs, Origin};
 
 /// Arguments of `dev image build`.
 #[derive(Debug, Clone, Args)]
@@ -21,16 +24,20 @@ pub struct BuildArgs {
     #[command(flatten)]
     /// What it is built from.
     pub from: From,
-    /// The class that Flink starts; it has to be in the jar
-    #[arg(long, value_name = "CLASS", requires = "jar")]
+    /// The class that Flink starts; it has to be in the jar [default: the jar's manifest names it]
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["sql", "python"])]
     pub main: Option<String>,
     /// A jar that the application needs; it becomes a layer of its own, which changes seldom
     #[arg(long = "lib", value_name = "JAR", value_hint = ValueHint::FilePath)]
     pub libraries: Vec<PathBuf>,
-    /// The image below [default: Flink's, of the profile's version]
+    /// A connector or format by its name (kafka, jdbc, avro-confluent, ...), in the version for the base's Flink; also
+    /// NAME:VERSION, or GROUP:ARTIFACT:VERSION of any other one
+    #[arg(long = "connector", value_name = "NAME")]
+    pub connectors: Vec<String>,
+    /// The image below [default: Flink's, of the profile's version; for --sql the session cluster's]
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// Name of the image, without a tag [default: the jar's, without its version]
+    /// Name of the image, without a tag [default: the jar's or script's, without its version]
     #[arg(long)]
     pub name: Option<String>,
     /// Folder of the `--lib` jars below /opt/flink
@@ -48,6 +55,15 @@ pub struct From {
     /// The application's jar; it goes into /opt/flink/usrlib
     #[arg(long, value_name = "JAR", value_hint = ValueHint::FilePath)]
     pub jar: Option<PathBuf>,
+    /// A Maven or Gradle project: it is built, and its jar is taken
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
+    /// SQL scripts; they go into /opt/flink/usrlib/sql
+    #[arg(long, value_name = "SCRIPT", num_args = 1.., value_hint = ValueHint::FilePath)]
+    pub sql: Vec<PathBuf>,
+    /// Python files; they go into /opt/flink/usrlib/python of a base that has Python
+    #[arg(long, value_name = "FILE", num_args = 1.., value_hint = ValueHint::FilePath)]
+    pub python: Vec<PathBuf>,
 }
 
 /// Where an image goes.
@@ -78,28 +94,11 @@ pub enum Folder {
 
 pub(super) async fn run(session: &Session, args: &BuildArgs) -> Result<ExitCode> {
     let start = Instant::now();
-    let jar = args.from.jar.as_ref().ok_or_else(|| {
-        Failure::new(Reason::Usage, "nothing is named that an image can be built from").next("dev image build --help")
-    })?;
+    let inputs = inputs(session, args)?;
     // what is typed wrong is found before the engine is asked
-    let name = match &args.name {
-        Some(name) => app::parse_name(name)?,
-        None => app::default_name(jar),
-    };
-    let open_jar = |path: &PathBuf| Jar::open(session.env.absolute(path));
-    let jars = Jars {
-        app: open_jar(jar)?,
-        libraries: args.libraries.iter().map(open_jar).collect::<Result<_>>()?,
-        into: match args.into {
-            Folder::Usrlib => app::Into::Usrlib,
-            Folder::Lib => app::Into::Lib,
-        },
-        main: args.main.clone(),
-    };
+    inputs.check(&session.env.cwd)?;
     let (profile, engine, kind) = open(session, args.to.profile.as_deref()).await?;
-    let base = args.base.clone().unwrap_or_else(|| Names::of(&profile).flink);
-    let base = Base::find(&engine, &base).await?;
-    let spec = app::from_jars(&name, &jars, &base)?;
+    let base = base_of(&engine, &profile, args.base.as_deref(), &inputs).await?;
     let nodes = if args.to.no_load {
         Vec::new()
     } else {
@@ -118,9 +117,11 @@ pub(super) async fn run(session: &Session, args: &BuildArgs) -> Result<ExitCode>
                 if targets.engine { "the engine only" } else { "nothing" }
             ));
         }
-        let image = app::assemble(&engine, &session.env, &base, &spec).await?;
-        let made = start.elapsed();
         let cx = StepCx::detached("image", events.clone(), session.cancel.clone());
+        let gathered = inputs.gather(&engine, &session.env, &base, &cx).await?;
+        gathered.notes.iter().for_each(|note| events.note(note.clone()));
+        let image = app::assemble(&engine, &session.env, &base, &gathered.spec).await?;
+        let made = start.elapsed();
         let delivery = app::deliver(&engine, &session.env, &image, &targets, &cx).await?;
         let summary = format!("{} is ready ({:.2} s)", image.name, start.elapsed().as_secs_f64());
         Ok(((image, delivery, made), summary))
@@ -139,8 +140,56 @@ pub(super) async fn run(session: &Session, args: &BuildArgs) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the arguments name, with absolute paths.
+fn inputs(session: &Session, args: &BuildArgs) -> Result<Inputs> {
+    let absolute = |path: &PathBuf| session.env.absolute(path);
+    let all = |paths: &[PathBuf]| paths.iter().map(absolute).collect::<Vec<_>>();
+    let From {
+        jar,
+        project,
+        sql,
+        python,
+    } = &args.from;
+    let origin = match (jar, project) {
+        (Some(jar), _) => Origin::Jar(absolute(jar)),
+        (None, Some(dir)) => Origin::Project(absolute(dir)),
+        (None, None) if !sql.is_empty() => Origin::Sql(all(sql)),
+        (None, None) if !python.is_empty() => Origin::Python(all(python)),
+        (None, None) => {
+            let message = "nothing is named that an image can be built from";
+            return Err(Failure::new(Reason::Usage, message).next("dev image build --help"));
+        }
+    };
+    Ok(Inputs {
+        origin,
+        main: args.main.clone(),
+        libraries: all(&args.libraries),
+        connectors: args.connectors.clone(),
+        into: match args.into {
+            Folder::Usrlib => app::Into::Usrlib,
+            Folder::Lib => app::Into::Lib,
+        },
+        name: args.name.as_deref().map(app::parse_name).transpose()?,
+    })
+}
+
+/// The image below: the one that was named, else Flink's, for scripts that of the session cluster.
+pub(in crate::cli::commands) async fn base_of(
+    engine: &Engine,
+    profile: &Profile,
+    named: Option<&str>,
+    inputs: &Inputs,
+) -> Result<Base> {
+    let names = Names::of(profile);
+    let usual = match inputs.origin {
+        Origin::Sql(_) => names.session,
+        Origin::Jar(_) | Origin::Project(_) | Origin::Python(_) => names.flink,
+    };
+    Base::find(engine, named.unwrap_or(&usual)).await
+}
+
 /// A base that the nodes cannot run is refused before anything is made.
-fn fits(base: &Base, nodes: &[Node]) -> Result<()> {
+pub(in crate::cli::commands) fn fits(base: &Base, nodes: &[Node]) -> Result<()> {
     let ours = &base.info.architecture;
     let other = nodes
         .iter()

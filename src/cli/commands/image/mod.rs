@@ -1,7 +1,7 @@
 //! `dev image`.
 
 pub(in crate::cli) mod args;
-mod build;
+pub(super) mod build;
 mod load;
 
 use std::process::ExitCode;
@@ -41,14 +41,14 @@ async fn rendered<T>(session: &Session, work: impl AsyncFnOnce(EventSink) -> Res
 }
 
 /// A container that images go into.
-struct Node {
-    name: String,
+pub(super) struct Node {
+    pub(super) name: String,
     /// In OCI's names; empty if nobody knows.
     architecture: String,
 }
 
 /// The nodes that were named, or those of the profile's cluster; none if it is not up.
-async fn nodes(engine: &Engine, kind: &Kind, named: &[String]) -> Result<Vec<Node>> {
+pub(super) async fn nodes(engine: &Engine, kind: &Kind, named: &[String]) -> Result<Vec<Node>> {
     let containers = if named.is_empty() {
         kind.running_nodes(engine).await?
     } else {
