@@ -6,15 +6,16 @@ use std::process::ExitCode;
 use clap::{Args, ValueHint};
 
 use super::image;
-use super::test::target;
+use super::test::target_of_ready;
 use crate::cli::session::Session;
 use crate::config::Profile;
 use crate::diag::{Failure, Reason, Result};
-use crate::environment::Context;
+use crate::environment::{self, Context};
 use crate::event::EventKind;
 use crate::flink::Deployment;
 use crate::image::app::{self, Targets};
 use crate::image::inputs::{Inputs, Origin};
+use crate::plan::ids;
 use crate::watch::{self, ImageOf, SqlJob, Subject, Watched, Watcher};
 
 /// Arguments of `dev watch`.
@@ -66,7 +67,8 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Result<ExitCode>
 
 async fn watch_script(session: &Session, context: &Context, script: &Path) -> Result<ExitCode> {
     let script = session.env.absolute(script);
-    let target = target(context).await?;
+    is_ready(context).await?;
+    let target = target_of_ready(context).await?;
     let mut subject = SqlJob::new(&script, &session.env.cwd, target).await?;
     let what = Watched {
         files: vec![script],
@@ -141,6 +143,30 @@ async fn watch_image(session: &Session, context: &Context, args: &WatchArgs) -> 
         "the deployment goes on with its last image",
     )
     .await
+}
+
+/// What a session job needs has to be up; images that are newer than the node's are no hindrance.
+async fn is_ready(context: &Context) -> Result<()> {
+    let status = environment::status(context).await?;
+    let needed = [ids::CLUSTER, ids::OPERATOR, ids::KAFKA, ids::SESSION];
+    let missing: Vec<_> = status
+        .parts
+        .iter()
+        .filter(|part| !part.ready && needed.contains(&part.id.as_str()))
+        .map(|part| format!("{}: {}", part.title, part.reason))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let reason = if status.cluster == "absent" {
+        Reason::ClusterNotFound
+    } else {
+        Reason::ComponentNotReady
+    };
+    let message = format!("the environment `{}` is not ready", status.name);
+    Err(Failure::new(reason, message)
+        .evidence(missing.join("\n"))
+        .next("dev up"))
 }
 
 /// Watches until the user stops it: that is its ordinary end.
