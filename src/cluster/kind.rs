@@ -27,6 +27,9 @@ const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
 const ROLE_LABEL: &str = "io.x-k8s.kind.role";
 const LOAD_BALANCER: &str = "external-load-balancer";
 
+/// How long between two looks at a node that is being made.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// What Docker knows of the cluster's node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NodeState {
@@ -95,9 +98,64 @@ impl Kind {
         Ok(nodes)
     }
 
-    /// The cluster's own kubeconfig; the user's is left alone.
+    /// The cluster's own kubeconfig; the user's is left alone. It is there if, and only if, the cluster was finished.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("kubeconfig")
+    }
+
+    /// The same as kind writes it, before the cluster is finished.
+    fn unpublished(&self) -> PathBuf {
+        self.dir.join("kubeconfig.new")
+    }
+
+    /// A client by what kind has written, for a cluster that is not finished yet.
+    ///
+    /// # Errors
+    /// What [`crate::kube::client`] says.
+    pub async fn unpublished_client(&self) -> Result<kube::Client> {
+        crate::kube::client(&self.unpublished()).await
+    }
+
+    /// Puts the kubeconfig where it belongs: the cluster is finished.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterCreateFailed`] if the file cannot be moved.
+    pub fn publish_kubeconfig(&self) -> Result<()> {
+        fs_err::rename(self.unpublished(), self.kubeconfig()).map_err(|e| {
+            Failure::new(Reason::ClusterCreateFailed, "the kubeconfig cannot be put in its place").cause(&e)
+        })
+    }
+
+    /// The administrator's kubeconfig for use on this machine, as soon as kubeadm has written it in the node that kind
+    /// is making; kind itself hands it out at its end. Waits as long as it takes: kind's own step ends the run if it
+    /// fails.
+    ///
+    /// # Errors
+    /// What the engine answers.
+    pub async fn first_kubeconfig(&self, engine: &Engine, cx: &StepCx) -> Result<String> {
+        // one program in the node instead of one a look
+        const LOOK: &str =
+            r"until [ -s /etc/kubernetes/admin.conf ]; do sleep 0.1; done; cat /etc/kubernetes/admin.conf";
+        cx.waiting("there is no node yet");
+        let port = loop {
+            if let NodeState::Running {
+                api_port: Some(port), ..
+            } = self.observe(engine).await?
+            {
+                break port;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        cx.waiting("the node boots");
+        loop {
+            // a container that has only just started may refuse, and the file may be half written
+            if let Ok(output) = engine.exec(&self.node(), &["sh", "-c", LOOK], None, false).await
+                && let Some(kubeconfig) = reachable(&output.stdout, port)
+            {
+                return Ok(kubeconfig);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// What Docker knows of it now.
@@ -133,6 +191,15 @@ impl Kind {
     ) -> Result<()> {
         fs_err::create_dir_all(&self.dir)
             .map_err(|e| Failure::new(Reason::Internal, "no place for the kubeconfig").cause(&e))?;
+        // of a cluster that somebody removed by other means
+        for stale in [self.kubeconfig(), self.unpublished()] {
+            match fs_err::remove_file(&stale) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Failure::new(Reason::Internal, "an old kubeconfig cannot be removed").cause(&e));
+                }
+                _ => {}
+            }
+        }
         sysctl::remember(&self.dir)?;
         let own_image = engine
             .image(&profile.node_image())
@@ -160,7 +227,7 @@ impl Kind {
             .arg("--config")
             .arg(&config)
             .arg("--kubeconfig")
-            .arg(self.kubeconfig())
+            .arg(self.unpublished())
             .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", NETWORK)
             .env("KIND_EXPERIMENTAL_PROVIDER", "docker")
             .tethered();
@@ -229,7 +296,15 @@ done";
             )
             .next(format!("kind delete cluster --name {}", self.name)));
         }
-        self.restore_sysctls(engine, &mut done).await;
+        match self.neighbour(engine).await? {
+            // under a kubelet that runs they stay as it wants them; the last cluster puts them back
+            Some(other) => {
+                if sysctl::hand_over(&self.dir, &other.dir)? {
+                    done.push(format!("kernel settings stay: the cluster `{}` uses them", other.name));
+                }
+            }
+            None => self.restore_sysctls(engine, &mut done).await,
+        }
         done.extend(self.remove_containers(engine).await?);
         let left = engine.containers_with_label(CLUSTER_LABEL).await?;
         if !left.iter().any(|c| c.networks.contains_key(NETWORK)) && engine.remove_network(NETWORK).await? {
@@ -242,6 +317,20 @@ done";
             done.push(format!("{}", self.kubeconfig().display()));
         }
         Ok(done)
+    }
+
+    /// Another cluster of ours that runs, if there is one.
+    async fn neighbour(&self, engine: &Engine) -> Result<Option<Self>> {
+        let ours = engine.containers_with_label(CLUSTER_LABEL).await?;
+        let name = ours
+            .iter()
+            .filter(|c| is_ours(c) && c.running)
+            .filter_map(|c| c.labels.get(CLUSTER_LABEL))
+            .find(|name| **name != self.name);
+        Ok(name.map(|name| Self {
+            name: name.clone(),
+            dir: self.dir.with_file_name(name),
+        }))
     }
 
     async fn remove_containers(&self, engine: &Engine) -> Result<Vec<String>> {
@@ -361,6 +450,20 @@ done";
     }
 }
 
+/// A kubeconfig of the node as it can be used on this machine, where the API server listens at `port`; nothing if it is
+/// not complete. kind's certificates are valid for this address.
+fn reachable(kubeconfig: &str, port: u16) -> Option<String> {
+    let mut config: serde_json::Value = serde_saphyr::from_str(kubeconfig).ok()?;
+    let has_key = |user: &serde_json::Value| user["user"]["client-key-data"].is_string();
+    if !config["users"].as_array()?.iter().any(has_key) {
+        return None;
+    }
+    for cluster in config.get_mut("clusters")?.as_array_mut()? {
+        cluster["cluster"]["server"] = format!("https://127.0.0.1:{port}").into();
+    }
+    Some(config.to_string())
+}
+
 fn is_ours(info: &ContainerInfo) -> bool {
     info.networks.contains_key(NETWORK)
 }
@@ -380,4 +483,38 @@ pub fn free_port(port: Port) -> Result<u16> {
         .local_addr()
         .map(|a| a.port())
         .map_err(|e| Failure::new(Reason::PortInUse, "no free port").cause(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADMIN: &str = "apiVersion: v1
+kind: Config
+current-context: kubernetes-admin@test
+clusters:
+- name: test
+  cluster: {certificate-authority-data: QUJD, server: 'https://test-control-plane:6443'}
+contexts:
+- name: kubernetes-admin@test
+  context: {cluster: test, user: kubernetes-admin}
+users:
+- name: kubernetes-admin
+  user:
+    client-certificate-data: QUJD
+    client-key-data: QUJD
+";
+
+    #[test]
+    fn the_nodes_kubeconfig_is_used_at_the_published_port_once_it_is_complete() {
+        let text = reachable(ADMIN, 40123).unwrap();
+        let config = kube::config::Kubeconfig::from_yaml(&text).unwrap();
+        let cluster = config.clusters[0].cluster.as_ref().unwrap();
+        assert_eq!(cluster.server.as_deref(), Some("https://127.0.0.1:40123"));
+        assert_eq!(cluster.certificate_authority_data.as_deref(), Some("QUJD"));
+        // as it may be read while kubeadm writes it
+        for end in 0..ADMIN.len() - " QUJD\n".len() {
+            assert_eq!(reachable(&ADMIN[..end], 40123), None, "{}", &ADMIN[..end]);
+        }
+    }
 }

@@ -41,6 +41,24 @@ pub(super) fn remember(cluster_dir: &Path) -> Result<()> {
         .map_err(|e| Failure::new(Reason::Internal, "cannot note the kernel's settings").cause(&e))
 }
 
+/// Leaves it to the cluster of another folder to put the settings back that this one remembers, if they differ from
+/// those of now. What this one remembers is older than what that one found, which was already changed. Tells whether
+/// there was anything to leave.
+pub(super) fn hand_over(cluster_dir: &Path, other_dir: &Path) -> Result<bool> {
+    let settings = to_restore(cluster_dir);
+    // a cluster without a folder was made for another user, who remembers by himself or not at all
+    if settings.is_empty() || !other_dir.is_dir() {
+        return Ok(false);
+    }
+    let other = fs_err::read_to_string(file(other_dir)).unwrap_or_default();
+    let mut all: Values = serde_json::from_str(&other).unwrap_or_default();
+    all.extend(settings);
+    let text = serde_json::to_string_pretty(&all).unwrap_or_default();
+    fs_err::write(file(other_dir), text)
+        .map_err(|e| Failure::new(Reason::Internal, "cannot note the kernel's settings").cause(&e))?;
+    Ok(true)
+}
+
 /// What has to be written to have the remembered settings again.
 pub(super) fn to_restore(cluster_dir: &Path) -> Values {
     let Ok(text) = fs_err::read_to_string(file(cluster_dir)) else {
@@ -74,5 +92,25 @@ mod tests {
             to_restore(dir.path()).get("kernel/panic").map(String::as_str),
             Some("4711")
         );
+    }
+
+    #[test]
+    fn the_settings_of_before_go_to_the_cluster_that_stays() {
+        let (ours, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        remember(ours.path()).unwrap();
+        remember(other.path()).unwrap();
+        let now = read(Path::new("/proc/sys"));
+        if now.is_empty() {
+            return; // not Linux
+        }
+        assert!(!hand_over(ours.path(), other.path()).unwrap(), "nothing changed since");
+        let mut before = now.clone();
+        before.insert("kernel/panic".into(), "4711".into());
+        fs_err::write(file(ours.path()), serde_json::to_string(&before).unwrap()).unwrap();
+        assert!(hand_over(ours.path(), other.path()).unwrap());
+        let restore = to_restore(other.path());
+        assert_eq!(restore.get("kernel/panic").map(String::as_str), Some("4711"));
+        assert_eq!(restore.len(), 1);
+        assert!(!hand_over(ours.path(), &other.path().join("nowhere")).unwrap());
     }
 }

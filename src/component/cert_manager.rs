@@ -1,5 +1,6 @@
 //! cert-manager, from the manifests of its release, with small requests and a quick start.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::kube::Client;
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::manifest::container;
+use super::manifest::{container, name_builds};
 use super::ready::{EVERY, Patience, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::diag::Result;
@@ -113,6 +114,10 @@ impl Component for CertManager {
 
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
+    }
+
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
+        name_builds(&mut self.objects, ids);
     }
 
     async fn probe(&self, client: &Client) -> Result<Probe> {

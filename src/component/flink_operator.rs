@@ -8,7 +8,7 @@ use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::manifest::{container, document, documents, rename_namespace};
+use super::manifest::{container, document, documents, name_builds, rename_namespace};
 use super::ready::{EVERY, Patience, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::config::Profile;
@@ -183,6 +183,10 @@ impl Component for FlinkOperator {
 
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
+    }
+
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
+        name_builds(&mut self.objects, ids);
     }
 
     async fn probe(&self, client: &Client) -> Result<Probe> {

@@ -1,12 +1,13 @@
 //! One Kafka broker (KRaft, its own controller), reachable in the cluster and from this machine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::manifest::{container, document, documents, rename_namespace, set_env};
+use super::manifest::{container, document, documents, name_builds, rename_namespace, set_env};
 use super::ready::{EVERY, Patience, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::config::Profile;
@@ -73,6 +74,10 @@ impl Component for Kafka {
 
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
+    }
+
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
+        name_builds(&mut self.objects, ids);
     }
 
     async fn probe(&self, client: &Client) -> Result<Probe> {

@@ -1,5 +1,7 @@
 //! Embedded manifests: parsed into JSON values, in which single fields are set.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 /// The documents of a manifest of ours.
@@ -64,4 +66,70 @@ pub(super) fn set_env(container: &mut Value, name: &str, value: impl Into<String
 /// The first container of a workload's pods.
 pub(super) fn container(workload: &mut Value) -> &mut Value {
     &mut workload["spec"]["template"]["spec"]["containers"][0]
+}
+
+/// Annotation of pods with the builds of the images that they run.
+pub(super) const BUILDS: &str = "flink-dev/builds";
+
+/// Writes the builds of their images into the pod templates of workloads: images keep their names when they are built
+/// anew, and nothing but this tells a running pod from one of the new build.
+pub(super) fn name_builds(objects: &mut [Value], ids: &BTreeMap<String, String>) {
+    for object in objects {
+        let kind = object["kind"].as_str().unwrap_or_default();
+        let (images, template): (Vec<&Value>, &str) = match kind {
+            "Deployment" | "StatefulSet" | "DaemonSet" => {
+                let pod = &object["spec"]["template"]["spec"];
+                let containers = [&pod["initContainers"], &pod["containers"]];
+                let all = containers.into_iter().filter_map(Value::as_array).flatten();
+                (all.map(|c| &c["image"]).collect(), "template")
+            }
+            "FlinkDeployment" => (vec![&object["spec"]["image"]], "podTemplate"),
+            _ => continue,
+        };
+        let builds: BTreeSet<&str> = images
+            .into_iter()
+            .filter_map(|image| ids.get(image.as_str()?))
+            .map(|id| id.rsplit(':').next().unwrap_or(id))
+            .map(|digits| digits.get(..12).unwrap_or(digits))
+            .collect();
+        if builds.is_empty() {
+            continue;
+        }
+        let builds = builds.into_iter().collect::<Vec<_>>().join(".");
+        object["spec"][template]["metadata"]["annotations"][BUILDS] = json!(builds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_name_the_builds_of_their_images() {
+        let ids = [
+            ("kafka:4", "sha256:0123456789abcdef"),
+            ("init:1", "sha256:fedcba9876543210"),
+        ];
+        let ids = ids.map(|(name, id)| (name.to_owned(), id.to_owned())).into();
+        let mut objects = vec![
+            json!({"kind": "Deployment", "spec": {"template": {
+                "metadata": {"annotations": {"other": "kept"}},
+                "spec": {"initContainers": [{"image": "init:1"}], "containers": [{"image": "kafka:4"}, {"image": "x:1"}]}}}}),
+            json!({"kind": "FlinkDeployment", "spec": {"image": "kafka:4", "podTemplate": {"spec": {}}}}),
+            json!({"kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"image": "unknown:1"}]}}}}),
+            json!({"kind": "Service", "spec": {}}),
+        ];
+        let before = objects.clone();
+        name_builds(&mut objects, &ids);
+        let annotations = &objects[0]["spec"]["template"]["metadata"]["annotations"];
+        assert_eq!(
+            annotations,
+            &json!({"other": "kept", BUILDS: "0123456789ab.fedcba987654"})
+        );
+        assert_eq!(
+            objects[1]["spec"]["podTemplate"]["metadata"]["annotations"][BUILDS],
+            "0123456789ab"
+        );
+        assert_eq!(objects[2..], before[2..]);
+    }
 }

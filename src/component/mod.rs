@@ -8,6 +8,8 @@ mod manifest;
 mod ready;
 mod session;
 
+use std::collections::BTreeMap;
+
 use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::Value;
@@ -49,6 +51,10 @@ pub trait Component: Send + Sync {
 
     /// Its objects, as they are applied.
     fn objects(&self) -> Vec<Value>;
+
+    /// Has its pods name the builds of the images that they run (`ids`: image id by name), so that a pod of another
+    /// build under the same name is one that differs.
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>);
 
     /// Looks at it: fast, changes nothing.
     ///

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::manifest::{document, documents};
+use super::manifest::{BUILDS, document, documents, name_builds};
 use super::ready::{EVERY, Patience, last_warning};
 use super::{Component, Probe, probe_with};
 use crate::config::{Profile, Resources};
@@ -95,7 +95,27 @@ impl SessionCluster {
             "" | "MISSING" => (0, Value::Null),
             _ => service_get(client, namespace, &format!("{name}-rest"), REST, "/overview").await?,
         };
-        Ok((self.judge(&resource, code, &overview), error_of(&resource)))
+        let mut seen = self.judge(&resource, code, &overview);
+        if matches!(seen, Seen::Done(_)) && !self.runs_its_build(client).await? {
+            seen = Seen::NotYet("the JobManager still runs the build of before".to_owned());
+        }
+        Ok((seen, error_of(&resource)))
+    }
+
+    /// Whether the JobManager was made from the build that is wanted: for a moment after a change, the resource shows
+    /// the old one as ready.
+    async fn runs_its_build(&self, client: &Client) -> Result<bool> {
+        let pointer = format!("/spec/podTemplate/metadata/annotations/{}", BUILDS.replace('/', "~1"));
+        let wanted = self
+            .objects
+            .iter()
+            .map(|object| text(object, &pointer))
+            .find(|b| !b.is_empty());
+        let Some(wanted) = wanted else { return Ok(true) };
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments/{}", self.namespace, self.name);
+        let deployment = get(client, &path).await?.unwrap_or_default();
+        let pointer = format!("/spec/template/metadata/annotations/{}", BUILDS.replace('/', "~1"));
+        Ok(text(&deployment, &pointer) == wanted)
     }
 
     /// The pure part: whether resource and overview show a working cluster.
@@ -178,6 +198,10 @@ impl Component for SessionCluster {
 
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
+    }
+
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
+        name_builds(&mut self.objects, ids);
     }
 
     async fn probe(&self, client: &Client) -> Result<Probe> {

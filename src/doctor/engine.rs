@@ -276,6 +276,6 @@ mod tests {
             matches!(&state, EngineState::Down { why, .. } if why.contains("no answer")),
             "{state:?}"
         );
-        assert!(began.elapsed() < ANSWER + Duration::from_secs(2));
+        assert!(began.elapsed() < ANSWER * 5);
     }
 }

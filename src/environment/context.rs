@@ -56,9 +56,9 @@ impl Context {
         Ok(client)
     }
 
-    /// Forgets the client: a cluster that is made anew has another port and other certificates, also when the one
-    /// before was looked at by this process.
-    pub(super) async fn forget_client(&self) {
-        *self.client.lock().await = None;
+    /// Takes this client from now on: a cluster that is made anew has another port and other certificates than the
+    /// one before, which this process may have looked at.
+    pub(super) async fn use_client(&self, client: Client) {
+        *self.client.lock().await = Some(client);
     }
 }

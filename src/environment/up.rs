@@ -134,11 +134,16 @@ impl Shared {
         }
         if matches!(observed.cluster, ClusterState::Usable { .. }) {
             let node_name = context.kind.node();
-            let images = self.component_images().await.unwrap_or_default();
-            let (missing, components) = tokio::join!(
-                image::missing_in_node(&context.engine, &node_name, &images),
-                self.probe_all()
-            );
+            let missing = async {
+                // names that are only known once an image is there: then what is missing is not known either
+                let Ok(images) = self.component_images().await else {
+                    return Ok(None);
+                };
+                image::missing_in_node(&context.engine, &node_name, &images)
+                    .await
+                    .map(Some)
+            };
+            let (missing, components) = tokio::join!(missing, self.probe_all());
             observed.missing_in_node = missing?;
             observed.components = components;
         }
@@ -194,7 +199,7 @@ impl Shared {
         let Context {
             profile, engine, env, ..
         } = &self.context;
-        Ok(match id {
+        let mut component: Box<dyn Component> = match id {
             ids::CERT_MANAGER => Box::new(CertManager::new(
                 image::cert_manager_manifests(&self.resolved, engine, env).await?,
             )),
@@ -214,7 +219,29 @@ impl Shared {
             }
             ids::SESSION => Box::new(SessionCluster::new(profile, &self.resolved.session)),
             other => return Err(Failure::new(Reason::Internal, format!("no component `{other}`"))),
-        })
+        };
+        component.run_builds(&self.image_ids(id).await?);
+        Ok(component)
+    }
+
+    /// Ids of the images that a component runs, by name; without those that the engine does not have.
+    async fn image_ids(&self, id: &str) -> Result<BTreeMap<String, String>> {
+        let Context { engine, env, .. } = &self.context;
+        let names = match id {
+            ids::CERT_MANAGER => image::cert_manager_images(&self.resolved, engine, env).await?,
+            ids::OPERATOR => vec![self.resolved.operator.clone()],
+            ids::KAFKA => vec![self.resolved.kafka.clone()],
+            _ => vec![self.resolved.session.clone()],
+        };
+        let looks = names.into_iter().map(|name| async move {
+            let found = engine.image(&name).await?;
+            Ok::<_, Failure>(found.map(|image| (name, image.id)))
+        });
+        Ok(futures::future::try_join_all(looks)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     /// Ids of the components, and whether the profile has them.
@@ -312,7 +339,8 @@ impl Shared {
                 kind.wait_services(engine, cx).await?;
                 Ok(Done::Changed("the API server answers".to_owned()))
             }
-            (ids::CLUSTER, _) => self.create_cluster(cx).await,
+            (ids::CREATE, _) => self.create_cluster(cx).await,
+            (ids::CLUSTER, _) => self.cluster_usable(cx).await,
             (ids::NODE_READY, _) => {
                 let evidence = crate::kube::wait_node_ready(&self.context.client().await?, cx).await?;
                 Ok(Done::Unchanged(evidence))
@@ -347,6 +375,21 @@ impl Shared {
         }
     }
 
+    /// Waits until the cluster that is being created can be used: its API server answers, and the addresses of its
+    /// services lead somewhere. kind ends some seconds later; if it fails, its own step ends the run.
+    async fn cluster_usable(&self, cx: &StepCx) -> Result<Done> {
+        let Context { engine, kind, .. } = &self.context;
+        let kubeconfig = kind.first_kubeconfig(engine, cx).await?;
+        let client = crate::kube::client_of_text(&kubeconfig, "in the node").await?;
+        crate::kube::wait_api(&client, cx).await?;
+        kind.wait_services(engine, cx).await?;
+        self.context.use_client(client).await;
+        Ok(Done::Changed(
+            "the API server answers, services have addresses".to_owned(),
+        ))
+    }
+
+    /// Has kind create the cluster, and marks it as finished.
     async fn create_cluster(&self, cx: &StepCx) -> Result<Done> {
         let Context {
             env,
@@ -371,11 +414,11 @@ impl Shared {
                 "kind says that the cluster is made, and its node does not run",
             ));
         };
-        self.context.forget_client().await;
-        let client = self.context.client().await?;
+        let client = kind.unpublished_client().await?;
         kind.wait_services(engine, cx).await?;
         // last: what is marked as finished is not looked at again by the run after a kill
         crate::kube::apply(&client, &[marker(&image_id)]).await?;
+        kind.publish_kubeconfig()?;
         Ok(Done::Changed(format!("kubeconfig {}", kind.kubeconfig().display())))
     }
 
@@ -412,7 +455,7 @@ fn bounds_of(id: &str, context: &Context) -> Bounds {
     match id {
         ids::KIND => Bounds::secs(60, 900),
         ids::CLEAN => Bounds::secs(20, 120),
-        ids::CLUSTER => Bounds {
+        ids::CLUSTER | ids::CREATE => Bounds {
             soft: Duration::from_secs(60),
             hard: Duration::from_secs(context.profile.cluster.timeout_s),
         },

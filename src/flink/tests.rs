@@ -220,7 +220,7 @@ async fn followed(behaviour: Behaviour) -> (Fake, SessionJob, Result<Phase, Fail
     let result = tokio::select! {
         failure = job.follow(&report) => Err(failure),
         phase = reached => Ok(phase),
-        () = tokio::time::sleep(Duration::from_secs(10)) => panic!("neither runs nor fails"),
+        () = tokio::time::sleep(Duration::from_secs(120)) => panic!("neither runs nor fails"),
     };
     (fake, job, result)
 }

@@ -80,7 +80,8 @@ pub(super) async fn make(engine: &Engine, env: &Env, suite: &str, mut build: Bui
         .arg(program)
         .args(["--variant=minbase", "--include=ca-certificates", suite])
         .arg(&root)
-        .env("WGETRC", wgetrc.display().to_string());
+        .env("WGETRC", wgetrc.display().to_string())
+        .tethered();
     let mut packages = 0;
     let output = debootstrap
         .run(cx.cancel(), |line| {

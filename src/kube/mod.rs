@@ -48,21 +48,35 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
         let message = format!("there is no kubeconfig {}", kubeconfig.display());
         return Err(Failure::new(Reason::ClusterNotFound, message));
     }
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| unusable(&kubeconfig.display(), &e))?;
+    client_from(file, &kubeconfig.display().to_string()).await
+}
+
+/// The same from a kubeconfig's text, which came from `origin`.
+///
+/// # Errors
+/// [`Reason::ClusterUnreachable`] if it cannot be used.
+pub async fn client_of_text(kubeconfig: &str, origin: &str) -> Result<Client> {
+    let parsed = Kubeconfig::from_yaml(kubeconfig).map_err(|e| unusable(&origin, &e))?;
+    client_from(parsed, origin).await
+}
+
+fn unusable(origin: &dyn std::fmt::Display, error: &dyn std::error::Error) -> Failure {
+    let message = format!("the kubeconfig {origin} cannot be used");
+    Failure::new(Reason::ClusterUnreachable, message).cause(error)
+}
+
+async fn client_from(file: Kubeconfig, origin: &str) -> Result<Client> {
     // two crates may bring a provider each, then rustls wants one to be named; a second call changes nothing
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let unusable = |error: &dyn std::error::Error| {
-        let message = format!("the kubeconfig {} cannot be used", kubeconfig.display());
-        Failure::new(Reason::ClusterUnreachable, message).cause(error)
-    };
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| unusable(&e))?;
     let mut config = ::kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
-        .map_err(|e| unusable(&e))?;
+        .map_err(|e| unusable(&origin, &e))?;
     config.proxy_url = None;
     config.connect_timeout = Some(CONNECT);
     // a 503 is an observation here (a service without endpoints, a booting server), not something to hide
     config.default_retry = false;
-    Client::try_from(config).map_err(|e| unusable(&e))
+    Client::try_from(config).map_err(|e| unusable(&origin, &e))
 }
 
 /// Reads one object or list; `None` if there is none (or its kind is not served).

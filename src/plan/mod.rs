@@ -15,8 +15,8 @@ pub struct Observed {
     pub cluster: ClusterState,
     /// Images that have to be pulled or built: step id, title, why, needs.
     pub images: Vec<ImageWork>,
-    /// Images that the node lacks; meaningful only if the cluster is usable.
-    pub missing_in_node: Vec<String>,
+    /// Images that the node lacks; `None`: not known, e.g. because the node does not run.
+    pub missing_in_node: Option<Vec<String>>,
     /// State of each component of the profile, by id; what is not in here is absent.
     pub components: BTreeMap<String, ComponentState>,
     /// Why images come from where they come from, one line each.
@@ -114,7 +114,9 @@ pub mod ids {
     pub const KIND: &str = "kind";
     /// Removal of a half-made cluster.
     pub const CLEAN: &str = "cluster/clean";
-    /// The cluster.
+    /// kind's run, and the mark of a finished cluster after it.
+    pub const CREATE: &str = "cluster/create";
+    /// The cluster: usable, though kind may still be at work.
     pub const CLUSTER: &str = "cluster";
     /// The node's Ready condition.
     pub const NODE_READY: &str = "cluster/ready";
@@ -137,6 +139,8 @@ struct Part {
     id: &'static str,
     title: String,
     needs: Vec<&'static str>,
+    /// Step that makes its images available.
+    image: &'static str,
 }
 
 fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
@@ -147,6 +151,7 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
             id,
             title,
             needs: vec![ids::CLUSTER, ids::LOAD],
+            image: "image/cert-manager",
         });
     }
     let mut needs = vec![ids::CLUSTER, ids::LOAD];
@@ -157,6 +162,7 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
         id: ids::OPERATOR,
         title: format!("Flink operator {}", profile.operator.version),
         needs,
+        image: "image/operator",
     });
     if profile.kafka.enabled {
         let title = format!("Kafka {}", profile.kafka.version);
@@ -164,6 +170,7 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
             id: ids::KAFKA,
             title,
             needs: vec![ids::CLUSTER, ids::LOAD],
+            image: "image/kafka",
         });
     }
     if profile.session.enabled {
@@ -176,6 +183,7 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
             title,
             // applied as soon as its kind is served: the operator, which starts meanwhile, finds it there
             needs: vec![ids::CLUSTER, ids::LOAD_SESSION],
+            image: "image/session",
         });
     }
     all
@@ -199,10 +207,13 @@ pub fn build(profile: &Profile, observed: &Observed, webhook: bool) -> Plan {
     cluster_steps(profile, observed, &image_steps, &mut steps, &mut notes);
 
     let load = |id: &str, title: &str, needs: Vec<String>| {
-        let (action, why) = match observed.missing_in_node.as_slice() {
+        let (action, why) = match observed.missing_in_node.as_deref() {
             _ if fresh => (Action::Create, "the node is new".to_owned()),
-            [] => (Action::Keep, "the node has them".to_owned()),
-            missing => (Action::Update, format!("the node lacks {}", missing.join(", "))),
+            _ if !observed.images.is_empty() => (Action::Update, "images are made available first".to_owned()),
+            // not known is not the same as none
+            None => (Action::Await, "what the node lacks is seen once it runs".to_owned()),
+            Some([]) => (Action::Keep, "the node has them".to_owned()),
+            Some(missing) => (Action::Update, format!("the node lacks {}", missing.join(", "))),
         };
         Planned {
             id: id.to_owned(),
@@ -223,7 +234,8 @@ pub fn build(profile: &Profile, observed: &Observed, webhook: bool) -> Plan {
         steps.push(load(
             ids::LOAD_SESSION,
             "Flink session image into the node",
-            vec![ids::LOAD.to_owned()],
+            // nothing runs from it before the cluster is there, which boots later for each load beside it
+            vec![ids::LOAD.to_owned(), ids::CLUSTER.to_owned()],
         ));
     }
 
@@ -234,6 +246,9 @@ pub fn build(profile: &Profile, observed: &Observed, webhook: bool) -> Plan {
             ComponentState::Absent => (Action::Create, "not there".to_owned()),
             ComponentState::Drifted(why) => (Action::Update, why.clone()),
             ComponentState::NotReady(why) => (Action::Await, why.clone()),
+            ComponentState::Ready(_) if observed.images.iter().any(|i| i.id == part.image) => {
+                (Action::Update, "its image is made available first".to_owned())
+            }
             ComponentState::Ready(evidence) => (Action::Keep, evidence.clone()),
         };
         steps.push(Planned {
@@ -283,6 +298,9 @@ fn cluster_steps(
                 push(ids::CLEAN, "half-made cluster removed", Action::Replace, why, vec![]);
                 needs.push(ids::CLEAN.to_owned());
             }
+            let why = "creates the node";
+            push(ids::CREATE, "kind create cluster", Action::Create, why, needs.clone());
+            // beside it: the API server answers some seconds before kind ends
             push(ids::CLUSTER, &title, Action::Create, "there is none", needs);
         }
     }

@@ -34,6 +34,7 @@ fn what_is_up_is_kept() {
     let ready = |id: &str| (id.to_owned(), ComponentState::Ready("seen".to_owned()));
     let observed = Observed {
         cluster: ClusterState::Usable { current_image: true },
+        missing_in_node: Some(Vec::new()),
         components: [ids::CERT_MANAGER, ids::OPERATOR, ids::KAFKA, ids::SESSION]
             .map(ready)
             .into(),
@@ -48,7 +49,7 @@ fn what_is_up_is_kept() {
 fn what_drifted_is_brought_back_and_what_is_slow_is_waited_for() {
     let observed = Observed {
         cluster: ClusterState::Usable { current_image: false },
-        missing_in_node: vec!["apache/kafka:4.1.1".to_owned()],
+        missing_in_node: Some(vec!["apache/kafka:4.1.1".to_owned()]),
         components: [
             (
                 ids::CERT_MANAGER.to_owned(),
@@ -76,7 +77,7 @@ fn a_half_made_cluster_is_removed_before_anything_touches_the_node() {
         ..Observed::default()
     };
     let plan = build(&profile(), &observed, true);
-    for id in [ids::CLUSTER, ids::LOAD] {
+    for id in [ids::CREATE, ids::CLUSTER, ids::LOAD] {
         assert!(plan.step(id).unwrap().needs.contains(&ids::CLEAN.to_owned()), "{id}");
     }
     assert!(
@@ -96,7 +97,37 @@ fn a_stopped_node_is_started_and_not_made_anew() {
     };
     let plan = build(&profile(), &observed, false);
     assert_eq!(plan.step(ids::CLUSTER).unwrap().action, Action::Start);
-    assert!(plan.step(ids::CLEAN).is_none() && plan.step(ids::KIND).is_none());
+    for id in [ids::CLEAN, ids::KIND, ids::CREATE] {
+        assert!(plan.step(id).is_none(), "{id}");
+    }
+    // what a node holds that does not run is not known, and that is not "nothing is missing"
+    for id in [ids::LOAD, ids::LOAD_SESSION] {
+        assert_eq!(plan.step(id).unwrap().action, Action::Await, "{id}");
+    }
+}
+
+#[test]
+fn what_runs_from_an_image_that_is_made_anew_is_brought_to_it() {
+    let ready = |id: &str| (id.to_owned(), ComponentState::Ready("seen".to_owned()));
+    let observed = Observed {
+        cluster: ClusterState::Usable { current_image: true },
+        missing_in_node: Some(Vec::new()),
+        images: vec![image("session", &[])],
+        components: [ids::CERT_MANAGER, ids::OPERATOR, ids::KAFKA, ids::SESSION]
+            .map(ready)
+            .into(),
+        ..Observed::default()
+    };
+    let plan = build(&profile(), &observed, false);
+    for (id, action) in [
+        (ids::LOAD, Action::Update),
+        (ids::LOAD_SESSION, Action::Update),
+        (ids::SESSION, Action::Update),
+        (ids::KAFKA, Action::Keep),
+        (ids::OPERATOR, Action::Keep),
+    ] {
+        assert_eq!(plan.step(id).unwrap().action, action, "{id}");
+    }
 }
 
 #[test]

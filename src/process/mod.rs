@@ -15,6 +15,9 @@ use crate::env::Env;
 /// How long a program has to end after SIGTERM.
 const TERM_GRACE: Duration = Duration::from_secs(5);
 
+/// How long to wait for more output of a program that has ended, where something still holds its pipes open.
+const PIPES: Duration = Duration::from_secs(2);
+
 /// A program to run.
 #[derive(Debug, Clone, Default)]
 pub struct Program {
@@ -161,7 +164,7 @@ impl Program {
             }
         };
         // a grandchild may hold the pipes open after the program's end: do not wait for it
-        while let Ok(Some(read)) = tokio::time::timeout(Duration::from_millis(500), receiver.recv()).await {
+        while let Ok(Some(read)) = tokio::time::timeout(PIPES, receiver.recv()).await {
             take(read);
         }
         if self.tethered {

@@ -1,6 +1,7 @@
 //! Starts the Docker daemon so that it outlives this program.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -33,6 +34,16 @@ pub(super) async fn start(cx: &Cx<'_>) -> Result<String> {
         systemctl.output(cancel).await?;
         return wait(cx, None).await;
     }
+    for (file, program) in pid_files(&cx.paths.daemon_args) {
+        if is_stale(&file, program) {
+            cx.tell(format!(
+                "removing {}, whose process is no {program} any more",
+                file.display()
+            ));
+            fs_err::remove_file(&file)
+                .map_err(|e| Failure::new(Reason::CureFailed, "a file of a dead daemon stays").cause(&e))?;
+        }
+    }
     let log = &cx.paths.log;
     let from = std::fs::metadata(log).map_or(0, |m| m.size());
     let path = format!(
@@ -55,6 +66,32 @@ pub(super) async fn start(cx: &Cx<'_>) -> Result<String> {
         .without_env("LD_LIBRARY_PATH");
     let pid = shell.output(cancel).await?.trim().to_owned();
     wait(cx, Some((pid, from))).await
+}
+
+/// Where the daemon and its containerd note their process ids, with the programs' names.
+fn pid_files(args: &[String]) -> [(PathBuf, &'static str); 2] {
+    let given = |option: &str, default: &str| {
+        let at = args.iter().position(|a| a == option);
+        let value = at.and_then(|at| args.get(at + 1));
+        PathBuf::from(value.map_or(default, String::as_str))
+    };
+    [
+        (given("--pidfile", "/var/run/docker.pid"), "dockerd"),
+        (
+            given("--exec-root", "/var/run/docker").join("containerd/containerd.pid"),
+            "containerd",
+        ),
+    ]
+}
+
+/// Whether the process that a file names is no such program. A daemon that was killed leaves its file, and the id may
+/// belong to another process by now: dockerd would not start then, or take that process for its containerd.
+fn is_stale(file: &Path, program: &str) -> bool {
+    let Ok(pid) = fs_err::read_to_string(file) else {
+        return false;
+    };
+    let name = fs_err::read_to_string(format!("/proc/{}/comm", pid.trim())).unwrap_or_default();
+    name.trim() != program
 }
 
 /// Waits until the daemon answers; gives up early when the one that was started has ended.
@@ -112,4 +149,34 @@ fn since(cx: &Cx<'_>, from: u64) -> String {
     let log = fs_err::read(&cx.paths.log).unwrap_or_default();
     let from = usize::try_from(from).unwrap_or(0).min(log.len());
     tail(&String::from_utf8_lossy(&log[from..]), 15)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_names_another_program_is_stale() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("docker.pid");
+        assert!(!is_stale(&file, "dockerd"), "there is none");
+        std::fs::write(&file, std::process::id().to_string()).unwrap();
+        assert!(is_stale(&file, "dockerd"), "the id is this test's");
+        let own = std::fs::read_to_string(format!("/proc/{}/comm", std::process::id())).unwrap();
+        assert!(!is_stale(&file, own.trim()));
+        std::fs::write(&file, "999999999\n").unwrap();
+        assert!(is_stale(&file, "dockerd"), "the process is gone");
+    }
+
+    #[test]
+    fn the_files_lie_where_the_daemon_is_told_to_put_them() {
+        let of = |args: &[&str]| {
+            let args: Vec<String> = args.iter().map(|a| (*a).to_owned()).collect();
+            pid_files(&args).map(|(file, _)| file.display().to_string())
+        };
+        let default = ["/var/run/docker.pid", "/var/run/docker/containerd/containerd.pid"];
+        assert_eq!(of(&[]), default);
+        let own = ["/x/pid", "/x/exec/containerd/containerd.pid"];
+        assert_eq!(of(&["--exec-root", "/x/exec", "--pidfile", "/x/pid"]), own);
+    }
 }

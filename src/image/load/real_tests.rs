@@ -104,7 +104,7 @@ async fn a_node_gets_its_images_once_and_whole() {
     let start = Instant::now();
     let again = load(&engine, &env, node.0, &images, &cx).await.unwrap();
     // one look at the node, no layer: bounded widely, as other tests may run beside it
-    assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    assert!(start.elapsed().as_secs() < 50, "{:?}", start.elapsed());
     assert!(!again.moved_anything() && again.layers == 0, "{again:?}");
     assert_eq!(names_in(node.0).await.len(), 3, "{:?}", names_in(node.0).await);
     // what is in the node is what is in the engine

@@ -8,7 +8,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub(crate) const NODE: &str = "flink-dev-control-plane";
+/// The cluster that the scenarios make and take down: that of the shipped profile. With another name in a `dev.yaml` at
+/// the repository's root, and in this variable, they leave that one alone.
+pub(crate) fn cluster() -> String {
+    std::env::var("DEV_TEST_CLUSTER").unwrap_or_else(|_| "flink-dev".to_owned())
+}
+
+pub(crate) fn node() -> String {
+    format!("{}-control-plane", cluster())
+}
+
+/// Ids of the cluster's containers.
+pub(crate) fn containers() -> String {
+    let label = format!("label=io.x-k8s.kind.cluster={}", cluster());
+    docker(&["ps", "-aq", "--filter", &label])
+}
 
 /// A run of the built program in the repository, with the caller's environment.
 pub(crate) struct Ran {
@@ -61,7 +75,7 @@ impl Ran {
 }
 
 /// Runs `dev up -o json` until it has told of an event, waits, and kills it with SIGKILL. Tells whether the event came.
-pub(crate) fn up_killed_at(wanted: impl Fn(&Value) -> bool, after: Duration) -> bool {
+pub(crate) fn up_killed_at(mut wanted: impl FnMut(&Value) -> bool, after: Duration) -> bool {
     let mut child = command(&["up", "-o", "json"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -81,6 +95,18 @@ pub(crate) fn up_killed_at(wanted: impl Fn(&Value) -> bool, after: Duration) -> 
     came
 }
 
+/// Whether no other cluster of ours is there: two share the network and the kernel's settings.
+pub(crate) fn alone() -> bool {
+    let format = "{{.Names}} {{.Label \"io.x-k8s.kind.cluster\"}}";
+    let nodes = docker(&["ps", "-a", "--filter", "network=flink-dev", "--format", format]);
+    let ours = format!(" {}", cluster());
+    let others: Vec<_> = nodes.lines().filter(|l| !l.ends_with(&ours)).collect();
+    if !others.is_empty() {
+        println!("NOT SEEN: what the last cluster takes away with it, as there are others: {others:?}");
+    }
+    others.is_empty()
+}
+
 pub(crate) fn docker(args: &[&str]) -> String {
     let output = Command::new("docker").args(args).output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -88,7 +114,8 @@ pub(crate) fn docker(args: &[&str]) -> String {
 
 /// kubectl inside the node: an independent witness.
 pub(crate) fn kubectl(args: &[&str]) -> String {
-    let mut all = vec!["exec", NODE, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
+    let node = node();
+    let mut all = vec!["exec", &node, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
     all.extend(args);
     docker(&all)
 }
