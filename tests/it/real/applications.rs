@@ -435,7 +435,7 @@ fn apply(manifest: &str) {
         .args([
             "exec",
             "-i",
-            super::steps::NODE,
+            &super::steps::node(),
             "kubectl",
             "--kubeconfig=/etc/kubernetes/admin.conf",
             "apply",
