@@ -37,8 +37,12 @@ fn every_command_has_help_with_examples() {
         "schema",
         "explain",
         "completions",
+        "image",
+        "image build",
+        "image load",
     ] {
-        let run = world.run(&[command, "--help"]);
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let run = world.run(&args);
         assert_eq!(run.code, Some(0), "{command}");
         assert!(run.stdout.contains("Examples:"), "{command}: {}", run.stdout);
     }

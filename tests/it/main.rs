@@ -11,5 +11,6 @@
 mod applications;
 mod cli;
 mod dev;
+mod image;
 mod input;
 mod real;

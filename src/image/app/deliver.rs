@@ -195,9 +195,7 @@ impl Route<'_> {
         };
         match self.archive(node).await {
             Ok(done) => Ok(done),
-            Err(failure) => Err(tried
-                .into_iter()
-                .fold(judge(node, failure), |failure, before| failure.evidence(before))),
+            Err(failure) => Err(tried.into_iter().fold(judge(node, failure), Failure::evidence)),
         }
     }
 
@@ -291,7 +289,7 @@ fn judge(node: &str, failure: Failure) -> Failure {
             .detail()
             .evidence
             .iter()
-            .fold(node::disk_short(node), |short, seen| short.evidence(seen));
+            .fold(node::disk_short(node), Failure::evidence);
     }
     failure
 }

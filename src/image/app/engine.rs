@@ -8,6 +8,9 @@ use crate::container::{Engine, ImageInfo};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 
+/// Less than this is handed over without asking what the engine has.
+const WORTH_LOOKING: u64 = 4 << 20;
+
 /// Loads the image if the engine lacks it, and sees that it has it. Tells how.
 ///
 /// # Errors
@@ -22,7 +25,8 @@ pub(super) async fn bring(
     if has(engine, image).await? {
         return Ok(Way::Unchanged);
     }
-    let own: Vec<Inside> = wanted.own();
+    let mut own: Vec<Inside> = wanted.own();
+    own.drain(..known(engine, image).await?.min(own.len()));
     let why = match load(engine, wanted, &own).await {
         Ok(()) if has(engine, image).await? => return Ok(Way::Layers),
         Ok(()) => Failure::new(Reason::ImageLoadFailed, "it took the layers and has no image"),
@@ -42,6 +46,28 @@ pub(super) async fn bring(
         Reason::ImageLoadFailed,
         format!("the engine does not have {} after the load", image.name),
     ))
+}
+
+/// How many of the image's own layers, from the lowest, an older build in the engine has as well.
+async fn known(engine: &Engine, image: &AppImage) -> Result<usize> {
+    let own: Vec<String> = image
+        .layers
+        .iter()
+        .map(|layer| format!("sha256:{}", layer.digest))
+        .collect();
+    let large = image.layers.iter().map(|layer| layer.size).sum::<u64>() > WORTH_LOOKING;
+    let mut most = 0;
+    if large && own.len() > 1 {
+        for name in engine.names_with_label(&format!("{APP_LABEL}={}", image.app)).await? {
+            let Some(info) = engine.image(&name).await? else {
+                continue;
+            };
+            if let Some(above) = info.diff_ids.strip_prefix(image.base.info.diff_ids.as_slice()) {
+                most = most.max(own.iter().zip(above).take_while(|(a, b)| a == b).count());
+            }
+        }
+    }
+    Ok(most)
 }
 
 async fn load(engine: &Engine, wanted: &Wanted<'_>, inside: &[Inside]) -> Result<()> {

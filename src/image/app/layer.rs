@@ -46,7 +46,6 @@ pub struct Layer {
     pub(super) content: Content,
 }
 
-#[expect(clippy::ptr_arg, reason = "the form that serde asks for")]
 fn with_algorithm<S: Serializer>(digest: &String, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("sha256:{digest}"))
 }
@@ -273,7 +272,7 @@ pub(super) fn write_tar(files: &[File], folders: &Folders, out: &mut dyn Write) 
     tar.into_inner()?.flush()
 }
 
-/// A path that USTAR cannot hold goes into a PAX record before the entry; its own field has the end of it then.
+/// A path that USTAR cannot hold goes into a PAX record before the entry; its own field holds a digest of it then.
 fn append(
     tar: &mut tar::Builder<&mut dyn Write>,
     mut header: tar::Header,
@@ -282,8 +281,7 @@ fn append(
 ) -> io::Result<()> {
     if header.set_path(path).is_err() {
         append_pax_path(tar, path)?;
-        let short: String = path.chars().filter(char::is_ascii).collect();
-        header.set_path(&short[short.len().saturating_sub(90)..].trim_start_matches('/'))?;
+        header.set_path(sha256(path.as_bytes()))?;
     }
     header.set_cksum();
     tar.append(&header, input)

@@ -73,6 +73,12 @@ impl<'a> Wanted<'a> {
         digest.is_some() && digest == answer.images.get(&self.image.id) && answer.chains.contains(self.top())
     }
 
+    /// The same after a load: both names, and unpacked.
+    fn is_seen_in(&self, answer: &Answer) -> bool {
+        let digest = answer.unpacked.get(&self.reference);
+        digest.is_some() && digest == answer.unpacked.get(&self.image.id)
+    }
+
     /// Its own layers that the node lacks; `None` if it lacks some of the base's.
     fn missing(&self, answer: &Answer) -> Option<usize> {
         let present = self
@@ -222,13 +228,13 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
             .evidence(imported.log),
         ));
     }
-    let Some(seen) = seen(session, wanted).await? else {
+    if !seen(session, wanted).await? {
         return Ok(Outcome::No(Failure::new(
             Reason::ImageLoadFailed,
             format!("{node} took {} and does not have it", wanted.image.name),
         )));
-    };
-    let removed = tidy(session, node, wanted, &seen).await?;
+    }
+    let removed = tidy(session, node, wanted, &imported).await?;
     Ok(Outcome::Done(Done {
         way: Way::Layers,
         layers: missing,
@@ -237,37 +243,42 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
     }))
 }
 
-/// Waits until the node has the image as the kubelet sees it.
-async fn seen(session: &mut Session, wanted: &Wanted<'_>) -> Result<Option<Answer>> {
-    let question = format!("seen {} {} {}", wanted.reference, wanted.image.id, wanted.top());
+/// Labels the new build, and waits until the node has it as the kubelet sees it.
+async fn seen(session: &mut Session, wanted: &Wanted<'_>) -> Result<bool> {
+    let (reference, image) = (&wanted.reference, wanted.image);
+    let mut question = format!(
+        "label {reference} {ID_LABEL}={} {APP_LABEL}={}\nseen {reference} {}",
+        image.id, image.app, image.id
+    );
     let start = tokio::time::Instant::now();
     loop {
         let answer = session.ask(&question).await?;
-        if wanted.is_in(&answer) {
-            return Ok(Some(answer));
+        if answer.code == 0 && wanted.is_seen_in(&answer) {
+            return Ok(true);
         }
         // the kubelet's interface gives an image its second name when it has heard of the first
-        let only_late = answer.images.contains_key(&wanted.reference) && answer.chains.contains(wanted.top());
-        if !only_late || start.elapsed() > CRI {
-            return Ok(None);
+        if !answer.unpacked.contains_key(reference) || start.elapsed() > CRI {
+            return Ok(false);
         }
+        question = format!("seen {reference} {}", image.id);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Labels the new build, and removes older ones that nothing uses.
-async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, seen: &Answer) -> Result<Vec<String>> {
-    let outdated = wanted.outdated(seen);
-    let (reference, image) = (&wanted.reference, wanted.image);
-    let mut lines = format!("label {reference} {ID_LABEL}={} {APP_LABEL}={}\n", image.id, image.app);
-    if !outdated.is_empty() {
-        lines.push_str(&format!("remove {}\n", outdated.join(" ")));
+/// Removes older builds that nothing uses.
+async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, others: &Answer) -> Result<Vec<String>> {
+    let outdated = wanted.outdated(others);
+    if outdated.is_empty() {
+        return Ok(Vec::new());
     }
-    let answer = session.ask(&format!("{lines}settle")).await?;
+    let answer = session.ask(&format!("remove {}\nsettle", outdated.join(" "))).await?;
     if answer.code != 0 {
         return Err(Failure::new(
             Reason::ImageLoadFailed,
-            format!("{node} has {}, but older builds could not be removed", image.name),
+            format!(
+                "{node} has {}, but older builds could not be removed",
+                wanted.image.name
+            ),
         )
         .evidence(answer.log));
     }
@@ -282,8 +293,11 @@ async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, seen: &Ans
 pub(super) async fn confirm(engine: &Engine, node: &str, wanted: &Wanted<'_>) -> Result<Vec<String>> {
     let mut session = Session::open(engine, node).await?;
     let removed = match seen(&mut session, wanted).await {
-        Ok(Some(answer)) => tidy(&mut session, node, wanted, &answer).await,
-        Ok(None) => Err(Failure::new(
+        Ok(true) => {
+            let others = session.ask("others").await?;
+            tidy(&mut session, node, wanted, &others).await
+        }
+        Ok(false) => Err(Failure::new(
             Reason::ImageLoadFailed,
             format!("{node} does not have {} after the load", wanted.image.name),
         )),
@@ -374,6 +388,11 @@ mod tests {
         assert!(wanted.is_in(&answer));
         answer.chains.clear();
         assert!(!wanted.is_in(&answer), "it is not unpacked");
+        assert!(!wanted.is_seen_in(&answer));
+        answer.unpacked.insert(wanted.reference.clone(), "sha256:m".to_owned());
+        assert!(!wanted.is_seen_in(&answer), "the kubelet does not know it");
+        answer.unpacked.insert(image.id.clone(), "sha256:m".to_owned());
+        assert!(wanted.is_seen_in(&answer));
     }
 
     #[test]

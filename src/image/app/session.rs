@@ -10,9 +10,11 @@ use crate::diag::{Failure, Reason, Result};
 
 /// Reads a line for each thing to do and ends each answer with `== end CODE`:
 ///   state NAME ID       what is there under these two names; unpacked layers; free space; architecture
-///   import SIZE         an archive of that many bytes, which follow
-///   seen NAME ID CHAIN  the same names, whether the chain is unpacked, all names, and what containers use
-///   label NAME KEY=VALUE…, remove NAME…   begun at once, side by side; `settle` answers for both
+///   import SIZE         an archive of that many bytes, which follow; and what is there beside it: all names, and what
+///                       containers use
+///   others              the same without an archive
+///   seen NAME ID        the two names again, and whether what is under them is unpacked
+///   label NAME KEY=VALUE…, remove NAME…   begun at once, side by side; the next answer waits for them
 /// It holds the lock of all loads into this node. `$1`: seconds to wait for it.
 const TALK: &str = r#"
 set -f
@@ -31,7 +33,20 @@ t=/run/flink-dev-app w=$root/.flink-dev-app
 rm -rf $t "$w"; mkdir $t || exit 44
 trap 'rm -rf $t "$w"' EXIT
 c() { ctr -n k8s.io "$@"; }
-end() { echo "== log"; cat $t/e1 $t/e2 $t/e3 $t/e4 2>/dev/null; rm -f $t/e1 $t/e2 $t/e3 $t/e4; echo "== end $1"; }
+end() {
+  r=$1
+  [ -z "$lp" ] || wait $lp || r=$?
+  [ -z "$rp" ] || wait $rp || r=$?
+  lp= rp=
+  echo "== log"; cat $t/e1 $t/e2 $t/e3 $t/e4 $t/e5 2>/dev/null; rm -f $t/e1 $t/e2 $t/e3 $t/e4 $t/e5
+  echo "== end $r"
+}
+others() {
+  c containers ls >$t/c 2>$t/e3 & o=$!
+  c images ls -q >$t/q 2>$t/e2
+  wait $o
+}
+told() { echo "== names"; cat $t/q; echo "== containers"; cat $t/c; }
 lp= rp=
 while read -r verb a b d; do
   case $verb in
@@ -47,26 +62,24 @@ while read -r verb a b d; do
       head -c "$a" >"$w/tar" 2>$t/e1; r=$?
       if [ $r != 0 ]; then head -c $((a - $(wc -c <"$w/tar"))) >/dev/null
       elif [ "$(wc -c <"$w/tar")" != "$a" ]; then echo "the stream ended within the image" >&2; exit 47
-      else c images import --snapshotter "$snapshotter" "$w/tar" >$t/e1 2>&1; r=$?; fi
+      else
+        # containerd waits for its disk: there is time to look
+        others &
+        p=$!
+        c images import --snapshotter "$snapshotter" "$w/tar" >$t/e1 2>&1; r=$?
+        wait $p || r=$?
+      fi
       rm -rf "$w"
+      told
       end $r ;;
+    others) others; r=$?; told; end $r ;;
     seen)
-      c images ls "name==$a" "name==$b" >$t/i 2>$t/e1 & p1=$!
-      c images ls -q >$t/q 2>$t/e2 & p2=$!
-      c containers ls >$t/c 2>$t/e3 & p3=$!
-      r=0
-      c snapshots --snapshotter "$snapshotter" info "$d" >/dev/null 2>$t/e4 && printf '== chain\n%s\n' "$d"
-      wait $p1 || r=$?; wait $p2 || r=$?; wait $p3 || r=$?
-      echo "== images"; cat $t/i; echo "== names"; cat $t/q; echo "== containers"; cat $t/c
+      c images check --snapshotter "$snapshotter" "name==$a" "name==$b" >$t/i 2>$t/e1; r=$?
+      echo "== check"; cat $t/i
       end $r ;;
-    label) c images label $a $b $d >/dev/null 2>$t/e1 & lp=$! ;;
-    remove) c images rm $a $b $d >/dev/null 2>$t/e2 & rp=$! ;;
-    settle)
-      r=0
-      [ -z "$lp" ] || wait $lp || r=$?
-      [ -z "$rp" ] || wait $rp || r=$?
-      lp= rp=
-      end $r ;;
+    label) c images label $a $b $d >/dev/null 2>$t/e4 & lp=$! ;;
+    remove) c images rm $a $b $d >/dev/null 2>$t/e5 & rp=$! ;;
+    settle) end 0 ;;
     *) echo "not understood: $verb" >&2; exit 49 ;;
   esac
 done
@@ -80,6 +93,8 @@ const WAIT: &str = "300";
 pub(super) struct Answer {
     /// Digest of the manifest by name, of the two names that were asked for.
     pub(super) images: BTreeMap<String, String>,
+    /// Digest of the manifest by name, of those that are unpacked.
+    pub(super) unpacked: BTreeMap<String, String>,
     /// Their labels, in the form of `ctr`.
     pub(super) labels: BTreeMap<String, String>,
     /// ChainIDs of unpacked layers.
@@ -202,14 +217,20 @@ fn parse(text: &str) -> Answer {
             "snapshots" if words.last() == Some(&"Committed") => {
                 answer.chains.insert(first);
             }
-            "chain" => {
-                answer.chains.insert(first);
+            "check" => {
+                // the last column tells whether it is unpacked
+                if let (Some(digest), Some(&"true")) = (
+                    words.iter().skip(1).find(|word| word.starts_with("sha256:")),
+                    words.last(),
+                ) {
+                    answer.unpacked.insert(first, (*digest).to_owned());
+                }
             }
             "free" => {
                 answer.free = words
                     .get(3)
                     .and_then(|kib| kib.parse::<u64>().ok())
-                    .map(|kib| kib * 1024)
+                    .map(|kib| kib * 1024);
             }
             "machine" => answer.architecture = architecture(&first).to_owned(),
             "names" => {
@@ -250,6 +271,8 @@ mod tests {
             == images\nREF TYPE DIGEST SIZE PLATFORMS LABELS\n\
             h/a:1 application/x sha256:d1 1.0 MiB linux/amd64 dev.flink/image-id=sha256:i1,x=y\n\
             sha256:i1 application/x sha256:d1 1.0 MiB linux/amd64 io.cri-containerd.image=managed\n\
+            == check\nREF TYPE DIGEST STATUS SIZE UNPACKED\nh/a:1 application/x sha256:d1 complete (2/2) 1.0 MiB/1.0 MiB true\n\
+            sha256:i1 application/x sha256:d1 incomplete (1/2) 1.0 MiB/2.0 MiB false\n\
             == names\nh/a:1\nsha256:i1\n== containers\nCONTAINER IMAGE RUNTIME\n012 h/a:0 io.containerd.runc.v2\n\
             == log\nctr: no space left on device\n";
         let answer = parse(text);
@@ -257,6 +280,10 @@ mod tests {
         assert_eq!(answer.chains, set(&["sha256:c1", "sha256:c2"]));
         assert_eq!(answer.images["h/a:1"], "sha256:d1");
         assert_eq!(answer.images["sha256:i1"], "sha256:d1");
+        assert_eq!(
+            answer.unpacked,
+            BTreeMap::from([("h/a:1".to_owned(), "sha256:d1".to_owned())])
+        );
         assert_eq!(answer.labels["h/a:1"], "dev.flink/image-id=sha256:i1,x=y");
         assert_eq!(
             (answer.free, answer.architecture.as_str()),

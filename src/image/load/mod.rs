@@ -5,7 +5,7 @@ mod cache;
 mod layout;
 mod node;
 #[cfg(test)]
-mod real_tests;
+pub(in crate::image) mod real_tests;
 mod reference;
 
 use std::collections::BTreeSet;

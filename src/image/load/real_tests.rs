@@ -17,12 +17,17 @@ const IMAGES: [(&str, &str); 3] = [
 ];
 
 /// A container that boots as kind's node does, removed with its volume at the end.
-struct Node(&'static str);
+pub(in crate::image) struct Node(pub(in crate::image) &'static str);
 
 impl Node {
-    async fn start(name: &'static str) -> Self {
+    pub(in crate::image) async fn start(name: &'static str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    /// With more options of `docker run`.
+    pub(in crate::image) async fn start_with(name: &'static str, options: &[&str]) -> Self {
         docker(&["rm", "-f", "-v", name]).await;
-        let run = [
+        let mut run = vec![
             "run",
             "--name",
             name,
@@ -42,8 +47,9 @@ impl Node {
             "--volume",
             "/var",
             "--cgroupns=private",
-            "kindest/node:v1.34.4",
         ];
+        run.extend(options);
+        run.push("kindest/node:v1.34.4");
         docker(&run).await;
         Self(name)
     }
@@ -62,7 +68,7 @@ impl Drop for Node {
     }
 }
 
-async fn docker(args: &[&str]) -> String {
+pub(in crate::image) async fn docker(args: &[&str]) -> String {
     let program = Program::new("docker").args(args.iter().copied());
     let output = program.run(&CancellationToken::new(), |_| {}).await.unwrap();
     output.stdout + &output.stderr

@@ -3,6 +3,7 @@
 
 mod applications;
 mod cases;
+mod images;
 mod kill;
 mod lifecycle;
 mod machine;
