@@ -62,15 +62,22 @@ fn volumes_are_not_left_behind() {
 #[ignore = "needs a real Docker engine"]
 fn up_on_what_is_up_changes_nothing_and_is_quick() {
     dev(&["up"]).ends_with(0);
-    let before = settled_resource_versions();
-    assert!(before.len() > 30, "managed objects are found: {before:?}");
     let mut times = Vec::new();
-    for _ in 0..3 {
-        let up = dev(&["up"]).ends_with(0);
-        assert!(up.stderr.contains("nothing was changed"), "{}", up.stderr);
-        times.push(up.took);
+    // controllers write status when they like, `dev` would write each time
+    for attempt in 1..=4 {
+        let before = settled_resource_versions();
+        assert!(before.len() > 30, "managed objects are found: {before:?}");
+        for _ in 0..3 {
+            let up = dev(&["up"]).ends_with(0);
+            assert!(up.stderr.contains("nothing was changed"), "{}", up.stderr);
+            times.push(up.took);
+        }
+        let after = settled_resource_versions();
+        if after == before {
+            break;
+        }
+        assert!(attempt < 4, "{before:#?}\n{after:#?}");
     }
-    assert_eq!(settled_resource_versions(), before);
     times.sort();
     // 1.5 s is the aim, 0.3 s usual here
     println!("up on what is up: {times:?}");

@@ -144,7 +144,7 @@ fn resource_versions() -> BTreeMap<String, String> {
 /// The same once nothing has changed for three seconds: right after a start the operator still writes status.
 pub(crate) fn settled_resource_versions() -> BTreeMap<String, String> {
     let mut before = resource_versions();
-    for _ in 0..20 {
+    for _ in 0..60 {
         std::thread::sleep(Duration::from_secs(3));
         let now = resource_versions();
         if now == before {
