@@ -19,6 +19,7 @@ pub mod environment;
 pub mod event;
 pub mod flink;
 pub mod image;
+pub mod job;
 pub mod kafka;
 pub mod kube;
 pub mod plan;

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
 use super::commands::watch::WatchArgs;
+use super::commands::job::args::JobArgs;
+use super::commands::topic::args::TopicArgs;
 use super::output::ColorChoice;
 use super::render::Format;
 
@@ -95,6 +97,10 @@ pub enum Command {
         #[arg(short, long, value_name = "PROFILE")]
         profile: Option<String>,
     },
+    /// Flink jobs: run, list, look at, change, remove
+    Job(JobArgs),
+    /// Kafka topics: create, list, delete, produce, consume
+    Topic(TopicArgs),
     /// Everything in one: machine, environment, the example `orders`, verdict
     #[command(after_help = "Examples:\n  dev demo --fix\n  dev demo --profile minimal")]
     Demo {

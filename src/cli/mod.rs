@@ -6,6 +6,7 @@ mod output;
 mod render;
 mod report;
 mod session;
+mod values;
 
 use std::process::ExitCode;
 

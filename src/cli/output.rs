@@ -97,6 +97,57 @@ pub(super) fn message(text: &str) {
     write_all(&mut io::stderr().lock(), text);
 }
 
+/// Many lines for standard output, buffered; knows when nobody reads them any more.
+#[derive(Debug)]
+pub(super) struct Lines {
+    out: io::BufWriter<io::StdoutLock<'static>>,
+    open: bool,
+}
+
+impl Lines {
+    pub(super) fn new() -> Self {
+        Self {
+            out: io::BufWriter::with_capacity(1 << 16, io::stdout().lock()),
+            open: true,
+        }
+    }
+
+    /// Adds a line.
+    pub(super) fn line(&mut self, line: &[u8]) {
+        if self.open {
+            let written = self.out.write_all(line).and_then(|()| self.out.write_all(b"\n"));
+            self.open = written.is_ok();
+        }
+    }
+
+    /// Hands out what is buffered; tells whether somebody still reads.
+    pub(super) fn flush(&mut self) -> bool {
+        self.open = self.open && self.out.flush().is_ok();
+        self.open
+    }
+}
+
+/// Rows in columns, two blanks apart; the last column is as wide as it is.
+pub(super) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells = row
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(cell.chars().count()))));
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect();
+    lines.join("\n")
+}
+
 fn write_all(out: &mut impl Write, text: &str) {
     // nobody is left to be told when this fails
     let _ = out

@@ -30,4 +30,6 @@ pub use profile::{
     Webhook,
 };
 pub use schema::{case_schema, profile_schema};
+pub(crate) use source::{Place, Source};
+pub use units::parse_duration;
 pub use words::nearest;

@@ -64,6 +64,13 @@ fn memory(text: &str) -> Result<u64, String> {
 }
 
 /// A duration out of `90s`, `2m`, `1m30s` or `1h`.
+///
+/// # Errors
+/// Why it is none, for people.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no duration; write it like `90s`, `2m` or `1m30s`");
     let mut rest = text.trim();

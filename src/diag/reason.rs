@@ -81,9 +81,17 @@ reasons! {
     JobSubmitFailed, "JOB_SUBMIT_FAILED", 80, "Flink refused the job", "correct the script";
     JobFailed, "JOB_FAILED", 81, "The job failed while running", "dev status";
     FlinkUnreachable, "FLINK_UNREACHABLE", 82, "Flink's REST interface does not answer", "dev status";
+    SessionNotFound, "SESSION_NOT_FOUND", 83, "There is no such session cluster", "dev status";
+    JobUnknown, "JOB_UNKNOWN", 84, "There is no such job", "dev job ls";
+    JobExists, "JOB_EXISTS", 85, "A job of that name is there already", "dev job ls";
+    SlotsShort, "SLOTS_SHORT", 86, "There is no room for the job's tasks", "dev job ls";
+    ConnectorMissing, "CONNECTOR_MISSING", 87, "The session image lacks a connector that the script uses", "use another connector";
+    StatePathMissing, "STATE_PATH_MISSING", 88, "Flink has no place for its state", "set `session.config` in the profile";
     DeploymentUnknown, "DEPLOYMENT_UNKNOWN", 89, "There is no such FlinkDeployment", "kubectl get flinkdeployments -A";
     KafkaUnreachable, "KAFKA_UNREACHABLE", 90, "The Kafka broker does not answer", "dev status";
     KafkaError, "KAFKA_ERROR", 91, "The Kafka broker answered with an error", "dev status";
+    TopicUnknown, "TOPIC_UNKNOWN", 92, "There is no such topic", "dev topic ls";
+    TopicExists, "TOPIC_EXISTS", 93, "A topic of that name is there already", "dev topic ls";
     Interrupted, "INTERRUPTED", 130, "Interrupted by the user", "dev up";
     Terminated, "TERMINATED", 143, "Ended by a signal", "dev up";
 }

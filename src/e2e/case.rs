@@ -186,6 +186,7 @@ impl Prepared {
             script: self.script.text.clone(),
             script_file: self.case.sql_file.clone(),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
+            ..JobSpec::default()
         }
     }
 

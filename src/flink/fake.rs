@@ -106,9 +106,16 @@ impl Fake {
         if query.contains("watch=true") {
             return self.watch(&path, &query);
         }
-        let collection = ["/flinksessionjobs", "/events", "/leases"]
-            .iter()
-            .any(|end| path.ends_with(end));
+        let collection = [
+            "/flinksessionjobs",
+            "/flinkdeployments",
+            "/events",
+            "/leases",
+            "/pods",
+            "/nodes",
+        ]
+        .iter()
+        .any(|end| path.ends_with(end));
         match (parts.method, collection) {
             (Method::POST, _) => self.create(&path, body),
             (Method::GET, true) => {

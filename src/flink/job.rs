@@ -32,7 +32,7 @@ const ACCEPT: Duration = Duration::from_secs(15);
 const TRIES: Duration = Duration::from_secs(20);
 
 /// A job to be submitted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct JobSpec {
     /// Name of the object and of the job in Flink; at most 45 characters of a DNS label, as the operator demands.
     pub name: String,
@@ -42,6 +42,35 @@ pub struct JobSpec {
     pub script_file: PathBuf,
     /// More labels of the object.
     pub labels: BTreeMap<String, String>,
+    /// Its parallelism; 1 if nothing is said.
+    pub parallelism: Option<u32>,
+    /// What the operator does with its state when it is changed; `stateless` if nothing is said.
+    pub upgrade_mode: UpgradeMode,
+    /// Settings of the job, over those of the session cluster.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What the operator does with a job's state when it is changed or suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpgradeMode {
+    /// It is lost.
+    #[default]
+    Stateless,
+    /// A savepoint is taken and the job goes on from it.
+    Savepoint,
+    /// The job goes on from its last checkpoint.
+    LastState,
+}
+
+impl UpgradeMode {
+    /// As the operator spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stateless => "stateless",
+            Self::Savepoint => "savepoint",
+            Self::LastState => "last-state",
+        }
+    }
 }
 
 /// A submitted job.
@@ -66,7 +95,7 @@ pub(super) fn object(spec: &JobSpec, namespace: &str, session: &str) -> Value {
     let mut labels = spec.labels.clone();
     labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
     let script = base64::engine::general_purpose::STANDARD.encode(&spec.script);
-    json!({
+    let mut object = json!({
         "apiVersion": "flink.apache.org/v1beta1",
         "kind": "FlinkSessionJob",
         "metadata": { "name": spec.name, "namespace": namespace, "labels": labels },
@@ -75,11 +104,15 @@ pub(super) fn object(spec: &JobSpec, namespace: &str, session: &str) -> Value {
             "job": {
                 "entryClass": ENTRY_CLASS,
                 "args": ["--script-base64", script, "--name", spec.name],
-                "parallelism": 1,
-                "upgradeMode": "stateless",
+                "parallelism": spec.parallelism.unwrap_or(1),
+                "upgradeMode": spec.upgrade_mode.as_str(),
             },
         },
-    })
+    });
+    if !spec.settings.is_empty() {
+        object["spec"]["flinkConfiguration"] = json!(spec.settings);
+    }
+    object
 }
 
 impl SessionJob {
@@ -122,6 +155,16 @@ impl SessionJob {
                 Err(_) => sleep(POLL).await,
             }
         }
+    }
+
+    /// Whether there is an object of this name.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterUnreachable`] if the API server does not tell.
+    pub async fn exists(client: &Client, namespace: &str, name: &str) -> Result<bool> {
+        let found = api(client.clone(), namespace).get_metadata_opt(name).await;
+        let found = found.map_err(|e| Failure::new(Reason::ClusterUnreachable, "jobs cannot be read").cause(&e))?;
+        Ok(found.is_some())
     }
 
     /// A job that another process left behind, to be deleted.

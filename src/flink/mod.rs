@@ -11,9 +11,10 @@ mod remove;
 mod rest;
 
 pub use deployment::Deployment;
-pub use job::{JobSpec, SessionJob};
+pub use job::{JobSpec, SessionJob, UpgradeMode};
 pub use observe::{JobDetails, Phase, root_cause};
 pub use refusal::{Refusal, refusal};
+pub(crate) use remove::ENDED;
 pub use remove::list_jobs;
 pub use rest::Rest;
 

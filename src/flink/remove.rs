@@ -19,7 +19,7 @@ const FLINK: Duration = Duration::from_secs(10);
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(100);
 /// States in which a job has ended for good.
-const ENDED: [&str; 4] = ["FINISHED", "CANCELED", "FAILED", "SUSPENDED"];
+pub(crate) const ENDED: [&str; 4] = ["FINISHED", "CANCELED", "FAILED", "SUSPENDED"];
 
 /// Names and labels of the `FlinkSessionJob`s of a namespace that match `selector`.
 ///
@@ -110,7 +110,7 @@ impl SessionJob {
     }
 
     /// Flink's id of the job, if the operator has written one down.
-    pub(super) async fn id(&self) -> Option<String> {
+    pub async fn id(&self) -> Option<String> {
         let object = self.api.get_opt(&self.name).await.ok().flatten()?;
         job_id(&serde_json::to_value(&object).ok()?).map(str::to_owned)
     }

@@ -185,6 +185,7 @@ fn spec() -> JobSpec {
         script: "INSERT INTO a SELECT 1".to_owned(),
         script_file: "a.sql".into(),
         labels: BTreeMap::from([("flink-dev/run".to_owned(), "ab12cd34".to_owned())]),
+        ..JobSpec::default()
     }
 }
 

@@ -18,13 +18,13 @@ use crate::diag::{Failure, Reason, Result};
 /// How long a broker may take to answer its first metadata request.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one administrative call (create, delete, list) may take, with its retries.
-const ADMIN: Duration = Duration::from_secs(15);
+pub(super) const ADMIN: Duration = Duration::from_secs(15);
 /// How long all records of one call may take to be acknowledged.
-const DELIVERY: Duration = Duration::from_secs(30);
+pub(super) const DELIVERY: Duration = Duration::from_secs(30);
 /// How long one request may wait for its answer; longer than the longest held fetch.
 const REQUEST: Duration = Duration::from_secs(5);
 /// Between two looks at something that Kafka cannot announce.
-const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// A topic to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl TopicClient {
     }
 
     /// Why a topic cannot be used yet; `None` if each partition has a leader.
-    async fn without_leader(&self, topics: &[Topic]) -> Option<String> {
+    pub(super) async fn without_leader(&self, topics: &[Topic]) -> Option<String> {
         let names = topics.iter().map(|t| t.name.as_str());
         let described = match self
             .admin
@@ -289,6 +289,10 @@ impl TopicClient {
     /// The address it was given.
     pub fn bootstrap(&self) -> &str {
         &self.bootstrap
+    }
+
+    pub(super) fn admin(&self) -> &AdminClient {
+        &self.admin
     }
 
     pub(super) fn kafka(&self) -> &Kafka {

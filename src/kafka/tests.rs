@@ -143,3 +143,39 @@ async fn nobody_at_the_port_is_told_within_the_bound() {
     assert!(!failure.detail().evidence.is_empty());
     assert!(start.elapsed() < Duration::from_secs(30));
 }
+
+#[tokio::test]
+async fn committed_reading_leaves_out_what_was_aborted() {
+    use krafka::Record;
+    let (_broker, client) = broker().await;
+    client.create(&[topic("t", 1)]).await.unwrap();
+    let producer = client.kafka().producer().metrics_push(false);
+    let producer = producer.build_transactional("x").await.unwrap();
+    for (value, commit) in [("kept", true), ("dropped", false)] {
+        producer.begin().unwrap();
+        let _ = producer.send(Record::new("t", value)).await.unwrap();
+        if commit {
+            producer.commit().await.unwrap();
+        } else {
+            producer.abort().await.unwrap();
+        }
+    }
+    for (committed, wanted) in [(true, vec!["kept"]), (false, vec!["kept", "dropped"])] {
+        let mut scan = client.scan("t", super::Start::Earliest, None, committed).await.unwrap();
+        let mut seen = Vec::new();
+        let end = Instant::now() + Duration::from_secs(10);
+        while !scan.at_end().await && Instant::now() < end {
+            let records = scan.next(Duration::from_millis(100)).await.unwrap();
+            seen.extend(
+                records
+                    .into_iter()
+                    .map(|r| String::from_utf8(r.value.unwrap().to_vec()).unwrap()),
+            );
+        }
+        assert_eq!(seen, wanted, "committed: {committed}");
+        assert!(
+            scan.at_end().await,
+            "the mark at the end of a transaction is passed, too"
+        );
+    }
+}

@@ -101,7 +101,7 @@ fn judge(items: &[Value]) -> Pods {
 }
 
 /// What keeps a pod from being ready; `None` if it is ready or has ended well.
-fn problem(pod: &Value) -> Option<PodProblem> {
+pub(crate) fn problem(pod: &Value) -> Option<PodProblem> {
     let name = text(pod, "/metadata/name").to_owned();
     let told = |text: String, stuck: bool, log: Option<(String, bool)>| {
         Some(PodProblem {
@@ -120,23 +120,22 @@ fn problem(pod: &Value) -> Option<PodProblem> {
     }
     if text(pod, "/status/phase") == "Failed" {
         let why = [text(pod, "/status/reason"), text(pod, "/status/message")].join(" ");
-        return told(format!("it failed: {}", why.trim()), true, None);
+        // a TaskManager's pod is not restarted: what ended its container stands there
+        let ended = containers(pod).into_iter().find_map(container_problem);
+        return match ended {
+            Some((text, _, log)) if why.trim().is_empty() => told(text, true, log),
+            Some((text, _, log)) => told(format!("{text}; {}", why.trim()), true, log),
+            None => told(format!("it failed: {}", why.trim()), true, None),
+        };
     }
     if let Some(scheduled) = condition("PodScheduled").filter(|c| c["status"] == "False") {
-        // "0/1 nodes are available: 1 Insufficient cpu. preemption: …"
-        let message = text(scheduled, "/message")
-            .split(" preemption:")
-            .next()
-            .unwrap_or_default();
+        // "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: …"
+        let message = text(scheduled, "/message");
+        let message = message.split(" preemption:").next().unwrap_or_default();
+        let message = message.trim_end_matches(" no new claims to deallocate,");
         return told(format!("it finds no place on the node: {message}"), true, None);
     }
-    let statuses = ["/status/initContainerStatuses", "/status/containerStatuses"];
-    let containers: Vec<&Value> = statuses
-        .iter()
-        .filter_map(|p| pod.pointer(p).and_then(Value::as_array))
-        .flatten()
-        .filter(|c| c["ready"] != true)
-        .collect();
+    let containers = containers(pod);
     for container in &containers {
         if let Some(found) = container_problem(container) {
             return told(found.0, found.1, found.2);
@@ -162,6 +161,16 @@ fn problem(pod: &Value) -> Option<PodProblem> {
         }
         None => told("it was created".to_owned(), false, None),
     }
+}
+
+/// The statuses of a pod's containers that are not ready.
+fn containers(pod: &Value) -> Vec<&Value> {
+    ["/status/initContainerStatuses", "/status/containerStatuses"]
+        .iter()
+        .filter_map(|p| pod.pointer(p).and_then(Value::as_array))
+        .flatten()
+        .filter(|c| c["ready"] != true)
+        .collect()
 }
 
 /// The sentence, whether waiting is unlikely to help, and whose log tells more.
@@ -277,6 +286,18 @@ mod tests {
         assert_eq!(error.log, Some(("c".to_owned(), true)));
         assert!(error.stuck && error.text.contains("exit code 137"), "{error:?}");
         assert!(crashed("OOMKilled").text.contains("more memory than its limit"));
+    }
+
+    #[test]
+    fn a_failed_pod_says_what_ended_its_container() {
+        let killed = pod(
+            json!({"phase": "Failed", "containerStatuses": [{"name": "c", "ready": false,
+            "restartCount": 0, "state": {"terminated": {"reason": "OOMKilled", "exitCode": 137}}}]}),
+        );
+        let seen = problem(&killed).unwrap();
+        assert!(seen.stuck && seen.text.contains("(OOMKilled)"), "{seen:?}");
+        let evicted = pod(json!({"phase": "Failed", "reason": "Evicted", "message": "low on disk"}));
+        assert_eq!(problem(&evicted).unwrap().text, "it failed: Evicted low on disk");
     }
 
     #[test]

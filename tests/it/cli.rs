@@ -32,6 +32,8 @@ fn every_command_has_help_with_examples() {
         "down",
         "status",
         "test",
+        "job",
+        "topic",
         "demo",
         "doctor",
         "schema",

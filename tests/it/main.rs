@@ -14,3 +14,4 @@ mod dev;
 mod image;
 mod input;
 mod real;
+mod topics;

@@ -4,8 +4,10 @@ mod demo;
 mod doctor;
 mod down;
 pub(in crate::cli) mod image;
+pub(super) mod job;
 mod status;
 mod test;
+pub(super) mod topic;
 mod up;
 pub(in crate::cli) mod watch;
 
@@ -83,6 +85,8 @@ pub(super) async fn run(command: Command, session: &Session) -> ExitCode {
         Command::Down { profile } => down::run(session, profile.profile.as_deref()).await,
         Command::Status { profile } => status::run(session, profile.profile.as_deref()).await,
         Command::Test { paths, profile } => test::run(session, &paths, profile.as_deref()).await,
+        Command::Job(job) => job::run(session, job.command).await,
+        Command::Topic(topic) => topic::run(session, topic.command).await,
         Command::Demo { fix, profile } => demo::run(session, fix, profile.as_deref()).await,
         Command::Doctor { profile, fix } => doctor::run(session, profile.profile.as_deref(), fix).await,
         Command::Watch(args) => watch::run(session, &args).await,

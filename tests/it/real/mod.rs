@@ -4,7 +4,9 @@
 mod applications;
 mod cases;
 mod images;
+mod jobs;
 mod kill;
 mod lifecycle;
 mod machine;
 mod steps;
+mod topics;

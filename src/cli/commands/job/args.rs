@@ -1,0 +1,247 @@
+//! The arguments of `dev job`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use crate::cli::values::{duration, setting};
+use crate::flink::UpgradeMode;
+use crate::job::logs::Level;
+
+/// `dev job`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples, in the order of a day:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job cancel orders\n  dev job rm orders"
+)]
+pub struct JobArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: JobCommand,
+}
+
+/// Where.
+#[derive(Debug, Clone, Args)]
+pub struct Where {
+    /// The environment's profile
+    #[arg(short, long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// The commands below `dev job`.
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Run a SQL script as a job of the session cluster, and follow it until it runs
+    #[command(
+        after_help = "Before anything is created, the script, its topics and connectors, the session cluster and its free slots are\nchecked. It has run when the operator, its observed generation and Flink agree. A job that does not run, or that\nyou interrupt before it does, is removed again.\n\nIn the script, ${NAME} and ${NAME:-default} are filled by --var; ${kafka.bootstrap} is the profile's broker, and\n${topic.NAME} is NAME.\n\nExamples:\n  dev job run orders.sql\n  dev job run orders.sql --name orders-eu --var REGION=EU --parallelism 2\n  dev job run orders.sql --set execution.checkpointing.interval=10s --upgrade-mode last-state\n  dev job run orders.sql --replace -o json | tail -1 | jq .job_id"
+    )]
+    Run(Run),
+    /// List the jobs of the session cluster and the applications
+    #[command(
+        after_help = "Examples:\n  dev job ls\n  dev job ls -o json | jq -r '.jobs[] | select(.flink != \"RUNNING\") | .name'"
+    )]
+    Ls {
+        #[command(flatten)]
+        /// The environment.
+        place: Where,
+    },
+    /// Tell how a job is, as the operator and Flink have it
+    #[command(
+        after_help = "Ends with 0 if it runs, has finished or was suspended; 81 if it failed, 71 if it is on its way.\n\nExamples:\n  dev job status orders\n  dev job status orders -o json | jq .checkpoints"
+    )]
+    Status {
+        /// The job
+        name: String,
+        #[command(flatten)]
+        /// The environment.
+        place: Where,
+    },
+    /// Print the log of the JobManager and the TaskManagers in one, from the job's creation on
+    #[command(
+        after_help = "Other jobs of the same session cluster write into the same log.\n\nExamples:\n  dev job logs orders --level warn\n  dev job logs orders -f --since 1m\n  dev job logs orders --previous"
+    )]
+    Logs(Logs),
+    /// Take a savepoint, and print where it is
+    #[command(
+        after_help = "Examples:\n  dev job savepoint orders\n  dev job savepoint orders --path s3://bucket/savepoints"
+    )]
+    Savepoint {
+        /// The job
+        name: String,
+        /// Where to, if not where the cluster keeps its savepoints; JobManager and TaskManagers share that place
+        #[arg(long, value_name = "URI")]
+        path: Option<String>,
+        #[command(flatten)]
+        /// How.
+        how: How,
+    },
+    /// Run a job with another parallelism
+    #[command(after_help = "Examples:\n  dev job scale orders 2")]
+    Scale {
+        /// The job
+        name: String,
+        /// The parallelism
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        parallelism: u32,
+        #[command(flatten)]
+        /// How.
+        how: How,
+    },
+    /// Stop a job so that it can be resumed; what becomes of its state is its upgrade mode
+    #[command(after_help = "Examples:\n  dev job suspend orders && dev job resume orders")]
+    Suspend(One),
+    /// Let a suspended job run again
+    #[command(after_help = "Examples:\n  dev job resume orders")]
+    Resume(One),
+    /// Restart a job without a change
+    #[command(after_help = "Examples:\n  dev job restart orders")]
+    Restart(One),
+    /// End a job in Flink and drop its state; its object stays, and `dev job resume` begins anew
+    #[command(after_help = "Examples:\n  dev job cancel orders")]
+    Cancel(One),
+    /// Remove jobs: end them in Flink and delete their objects
+    #[command(after_help = "Examples:\n  dev job rm orders\n  dev job rm orders totals --if-exists")]
+    Rm {
+        /// The jobs
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        /// Pass over those that are not there
+        #[arg(long)]
+        if_exists: bool,
+        #[command(flatten)]
+        /// How.
+        how: How,
+    },
+}
+
+/// One job, and how.
+#[derive(Debug, Args)]
+pub struct One {
+    /// The job
+    pub name: String,
+    #[command(flatten)]
+    /// How.
+    pub how: How,
+}
+
+/// Where, and for how long.
+#[derive(Debug, Args)]
+pub struct How {
+    /// How long it may take until it is seen
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub within: Duration,
+    #[command(flatten)]
+    /// The environment.
+    pub place: Where,
+}
+
+/// `dev job logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// The job
+    pub name: String,
+    /// Go on until Ctrl-C, also with TaskManagers that come later
+    #[arg(short, long, conflicts_with = "previous")]
+    pub follow: bool,
+    /// Not older than that [default: the job itself]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// The log of before the last restart of a container
+    #[arg(long)]
+    pub previous: bool,
+    /// Only this grave and graver; a stack trace belongs to its line
+    #[arg(long, value_name = "LEVEL", default_value = "trace")]
+    pub level: LogLevel,
+    /// At most so many lines of each pod
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub tail: u32,
+    #[command(flatten)]
+    /// The environment.
+    pub place: Where,
+}
+
+/// How grave a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// All
+    Trace,
+    /// DEBUG and graver
+    Debug,
+    /// INFO and graver
+    Info,
+    /// WARN and graver
+    Warn,
+    /// ERROR only
+    Error,
+}
+
+impl From<LogLevel> for Level {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Trace => Self::Trace,
+            LogLevel::Debug => Self::Debug,
+            LogLevel::Info => Self::Info,
+            LogLevel::Warn => Self::Warn,
+            LogLevel::Error => Self::Error,
+        }
+    }
+}
+
+/// `dev job run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The script
+    #[arg(value_name = "FILE.sql", value_hint = ValueHint::FilePath)]
+    pub script: PathBuf,
+    /// The session cluster [default: the profile's]
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// The job's name [default: the file's]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Its parallelism [default: what the script sets, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub parallelism: Option<u32>,
+    /// A setting of the job, over the session cluster's
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+    /// A value for ${NAME} in the script
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub var: Vec<(String, String)>,
+    /// What becomes of its state when it is changed or suspended
+    #[arg(long, value_name = "MODE", default_value = "stateless")]
+    pub upgrade_mode: Mode,
+    /// Remove a job of that name first
+    #[arg(long)]
+    pub replace: bool,
+    /// Return as soon as it is submitted
+    #[arg(long)]
+    pub detach: bool,
+    /// How long it may take until it runs
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub within: Duration,
+    #[command(flatten)]
+    /// The environment.
+    pub place: Where,
+}
+
+/// What becomes of a job's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// It is lost
+    Stateless,
+    /// A savepoint is taken
+    Savepoint,
+    /// The last checkpoint is used
+    LastState,
+}
+
+impl From<Mode> for UpgradeMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Stateless => Self::Stateless,
+            Mode::Savepoint => Self::Savepoint,
+            Mode::LastState => Self::LastState,
+        }
+    }
+}

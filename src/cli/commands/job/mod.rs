@@ -1,0 +1,58 @@
+//! `dev job`.
+
+pub(in crate::cli) mod args;
+mod change;
+mod logs;
+mod look;
+mod run;
+
+use std::process::ExitCode;
+
+use args::{JobCommand, Where};
+use change::Change;
+
+use crate::cli::session::Session;
+use crate::config::Profile;
+use crate::diag::{Failure, Reason, Result};
+use crate::environment::{self, Context};
+use crate::job::Place;
+
+pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCode> {
+    match command {
+        JobCommand::Run(args) => run::run(session, &args).await,
+        JobCommand::Ls { place } => look::list(session, &place).await,
+        JobCommand::Status { name, place } => look::status(session, &name, &place).await,
+        JobCommand::Logs(args) => logs::run(session, &args).await,
+        JobCommand::Savepoint { name, path, how } => change::run(session, &name, Change::Savepoint(path), &how).await,
+        JobCommand::Scale { name, parallelism, how } => {
+            change::run(session, &name, Change::Scale(parallelism), &how).await
+        }
+        JobCommand::Suspend(one) => change::run(session, &one.name, Change::Suspend, &one.how).await,
+        JobCommand::Resume(one) => change::run(session, &one.name, Change::Resume, &one.how).await,
+        JobCommand::Restart(one) => change::run(session, &one.name, Change::Restart, &one.how).await,
+        JobCommand::Cancel(one) => change::run(session, &one.name, Change::Cancel, &one.how).await,
+        JobCommand::Rm { names, if_exists, how } => change::remove(session, &names, if_exists, &how).await,
+    }
+}
+
+/// The profile's cluster and what runs in it.
+async fn place(session: &Session, place: &Where) -> Result<Place> {
+    let profile = Profile::load(&session.env, place.profile.as_deref())?;
+    let context = Context::open(&session.env, profile).await?;
+    let endpoints = environment::listening(&context).await?;
+    let profile = &context.profile;
+    if endpoints.is_empty() {
+        let message = format!("the cluster `{}` does not run", profile.name);
+        return Err(Failure::new(Reason::ClusterNotFound, message));
+    }
+    let kafka = |from: &str| {
+        let found = endpoints.iter().find(|e| e.name == "Kafka" && e.from == from);
+        found.map(|e| e.address.clone())
+    };
+    Ok(Place {
+        client: context.client().await?,
+        namespace: profile.session.namespace.clone(),
+        session: profile.session.name.clone(),
+        kafka: kafka("this machine").zip(kafka("in the cluster")),
+    })
+}
