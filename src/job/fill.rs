@@ -139,7 +139,7 @@ mod tests {
         }
         assert_eq!(filled.column(2, column(ours, "value")), column(users, "${A}"));
         let empty = fill("a ${X:-} b", &vars(&[]), None).unwrap();
-        assert_eq!((empty.text.as_str(), empty.column(1, 4)), ("a  b", 9));
+        assert_eq!((empty.text.as_str(), empty.column(1, 4)), ("a  b", 10));
     }
 
     #[test]

@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(failure.id(), Reason::TopicUnknown);
         assert_eq!(
             failure.detail().location.as_ref().map(|l| (l.line, l.column)),
-            Some((1, 70))
+            Some((1, 71))
         );
         assert_eq!(failure.next_steps(), ["dev topic create totals"]);
     }
