@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::managed::{Kind, Look, Managed};
 use super::report::{Verdict, verdict};
-use super::{session, trouble};
+use super::{logs, session, trouble};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::flink::{ENDED, SessionJob, refusal, root_cause};
@@ -189,14 +189,32 @@ impl Managed {
                     let error = text(&snapshot, "/status/error").to_owned();
                     // its object would only lie about
                     delete(&self.client, &at).await?;
-                    let message = format!("the savepoint of {} failed: {}", self.name, root_cause(&error));
+                    let message = format!("the savepoint of {} failed: {}", self.name, refusal(&error).message);
                     return Err(Failure::new(Reason::JobFailed, message)
-                        .evidence(error.lines().take(6).collect::<Vec<_>>().join("\n"))
-                        .next(format!("dev job logs {} --level warn", self.name)));
+                        .evidence(self.last_cause().await)
+                        .next(format!("dev job logs {} --since 1m", self.name)));
                 }
                 _ => self.pause(cx, &format!("snapshot: {state}"), end, within).await?,
             }
         }
+    }
+
+    /// The root of what the JobManager logged last: the operator does not hand it on. Empty if there is none.
+    async fn last_cause(&self) -> String {
+        let wanted = logs::Wanted {
+            since: Some(Duration::from_secs(10)),
+            previous: false,
+            level: logs::Level::Trace,
+            tail: 400,
+        };
+        let lines = logs::logs(self, wanted).await.unwrap_or_default();
+        let causes = lines
+            .iter()
+            .filter(|l| l.from == "jobmanager" && l.line.starts_with("Caused by: "));
+        causes
+            .last()
+            .map(|l| format!("JobManager: {}", root_cause(&l.line)))
+            .unwrap_or_default()
     }
 
     /// Removes the job: its object, and what of it runs in Flink.
