@@ -63,11 +63,13 @@ impl Managed {
         loop {
             let look = self.look().await?;
             // the operator may take the id out of the status: Flink is asked for the one that ran
-            let flink = match self.rest.get(&format!("/jobs/{id}")).await? {
-                Some(answer) if !id.is_empty() => text(&answer, "/state").to_owned(),
-                _ => String::new(),
+            let (answer, silent) = self.ask(&id).await?;
+            let flink = answer.map_or_else(String::new, |a| text(&a, "/state").to_owned());
+            let no_cluster = text(&look.object, "/status/jobManagerDeploymentStatus") == "MISSING";
+            let ended = match &silent {
+                Some(_) => self.kind == Kind::Application && no_cluster,
+                None => flink.is_empty() || ENDED.contains(&flink.as_str()),
             };
-            let ended = flink.is_empty() || ENDED.contains(&flink.as_str());
             if look.seen() && look.lifecycle() == "SUSPENDED" && ended {
                 let flink = if flink.is_empty() { "not there" } else { &flink };
                 let mut changed = self.changed(&look, format!("operator: SUSPENDED, Flink: {flink}"));
@@ -82,6 +84,7 @@ impl Managed {
                 }
                 return Ok(changed);
             }
+            let flink = silent.unwrap_or(flink);
             let reason = format!("operator: {}, Flink: {flink}", look.lifecycle());
             self.refused(&look)?;
             self.pause(cx, &reason, end, within).await?;
@@ -253,7 +256,8 @@ impl Managed {
                 let message = format!("the job {} failed", self.name);
                 return Err(Failure::new(Reason::JobFailed, message).next(format!("dev job status {}", self.name)));
             }
-            let reason = format!("operator: {}, Flink: {}", look.lifecycle(), look.flink_state());
+            let flink = look.silent.as_deref().unwrap_or(look.flink_state());
+            let reason = format!("operator: {}, Flink: {flink}", look.lifecycle());
             tokio::select! {
                 paused = self.pause(cx, &reason, end, within) => paused?,
                 failure = &mut stuck => return Err(failure),

@@ -65,6 +65,8 @@ impl std::fmt::Debug for Managed {
 pub(super) struct Look {
     pub(super) object: Value,
     pub(super) flink: Option<Value>,
+    /// Why Flink does not answer, if so: the cluster of an application goes and comes with each change.
+    pub(super) silent: Option<String>,
 }
 
 impl Look {
@@ -77,7 +79,7 @@ impl Look {
         text(&self.object, "/status/lifecycleState")
     }
 
-    /// What Flink says of its state; empty if Flink does not know it.
+    /// What Flink says of its state; empty if Flink does not know it, or does not answer.
     pub(super) fn flink_state(&self) -> &str {
         self.flink.as_ref().map_or("", |f| text(f, "/state"))
     }
@@ -178,7 +180,7 @@ impl Managed {
     /// Looks at it now.
     ///
     /// # Errors
-    /// [`Reason::JobUnknown`] if it is gone; [`Reason::FlinkUnreachable`].
+    /// [`Reason::JobUnknown`] if it is gone. A Flink that does not answer is told in the answer.
     pub(super) async fn look(&self) -> Result<Look> {
         let Some(object) = get(&self.client, &self.path()).await? else {
             return Err(Failure::new(
@@ -187,12 +189,22 @@ impl Managed {
             ));
         };
         let id = text(&object, "/status/jobStatus/jobId").to_owned();
-        let flink = if id.is_empty() {
-            None
-        } else {
-            self.rest.get(&format!("/jobs/{id}")).await?
-        };
-        Ok(Look { object, flink })
+        let (flink, silent) = self.ask(&id).await?;
+        Ok(Look { object, flink, silent })
+    }
+
+    /// What Flink knows of a job of this id, and why it does not answer, if so.
+    pub(super) async fn ask(&self, id: &str) -> Result<(Option<Value>, Option<String>)> {
+        if id.is_empty() {
+            return Ok((None, None));
+        }
+        match self.rest.get(&format!("/jobs/{id}")).await {
+            Ok(answer) => Ok((answer, None)),
+            Err(failure) if failure.id() == Reason::FlinkUnreachable => {
+                Ok((None, Some(failure.detail().evidence.join(" "))))
+            }
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Changes its object, by a JSON merge patch.

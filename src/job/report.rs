@@ -122,14 +122,14 @@ pub struct Report {
     pub failures: usize,
     /// The root of the last failure.
     pub last_failure: String,
-    /// Why the operator could not do its work.
+    /// Why the operator could not do its work, or why Flink does not answer.
     pub error: String,
 }
 
 /// Looks at a job.
 ///
 /// # Errors
-/// [`crate::diag::Reason::JobUnknown`]; [`crate::diag::Reason::FlinkUnreachable`].
+/// [`crate::diag::Reason::JobUnknown`].
 pub async fn report(job: &Managed) -> Result<Report> {
     let look = job.look().await?;
     let id = look.id().to_owned();
@@ -142,7 +142,7 @@ pub async fn report(job: &Managed) -> Result<Report> {
         let (c, e) = tokio::join!(job.rest.get(&checkpoints_path), job.rest.get(&exceptions_path));
         // where checkpoints are off, Flink answers with an error
         checkpoints = c.ok().flatten().unwrap_or_default();
-        exceptions = e?.unwrap_or_default();
+        exceptions = e.ok().flatten().unwrap_or_default();
     }
     let entries = exceptions["exceptionHistory"]["entries"].as_array();
     let failures: Vec<&str> = entries
@@ -171,7 +171,10 @@ pub async fn report(job: &Managed) -> Result<Report> {
         last_checkpoint: last.unwrap_or_default().to_owned(),
         failures: failures.len(),
         last_failure: failures.first().map(|t| root_cause(t)).unwrap_or_default(),
-        error: error(&look.object),
+        error: match (error(&look.object), &look.silent) {
+            (error, Some(why)) if error.is_empty() && wanted(&look.object) != "suspended" => why.clone(),
+            (error, _) => error,
+        },
         job_id: id,
     })
 }
@@ -233,6 +236,7 @@ mod tests {
             object: json!({ "metadata": { "generation": 3 }, "spec": { "job": { "state": wanted } },
                 "status": { "observedGeneration": 3, "lifecycleState": lifecycle, "jobStatus": { "state": operator, "jobId": "ab" } } }),
             flink,
+            silent: None,
         }
     }
 
