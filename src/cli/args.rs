@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
-use super::commands::watch::WatchArgs;
 use super::commands::job::args::JobArgs;
 use super::commands::topic::args::TopicArgs;
+use super::commands::watch::WatchArgs;
 use super::output::ColorChoice;
 use super::render::Format;
 

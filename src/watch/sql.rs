@@ -135,6 +135,7 @@ impl SqlJob {
             script: script.text.clone(),
             script_file: PathBuf::from(&self.shown),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
+            ..JobSpec::default()
         };
         let Target {
             client,
