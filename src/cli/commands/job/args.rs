@@ -12,7 +12,7 @@ use crate::job::logs::Level;
 /// `dev job`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples, in the order of a day:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job cancel orders\n  dev job rm orders"
+    after_help = "Examples:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job cancel orders\n  dev job rm orders"
 )]
 pub struct JobArgs {
     /// What to do.
