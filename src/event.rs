@@ -125,6 +125,13 @@ pub enum EventKind {
         /// One line.
         message: String,
     },
+    /// Test cases are about to begin.
+    CasesReady {
+        /// How many.
+        total: usize,
+        /// How many of them at a time.
+        side_by_side: usize,
+    },
     /// A test case began.
     CaseStarted {
         /// Its name.
@@ -169,6 +176,8 @@ pub enum Verdict {
     Fail,
     /// The case could not be run to its end.
     Error,
+    /// The case was not run.
+    Skip,
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,11 +1,10 @@
 //! The arguments.
 
-use std::path::PathBuf;
-
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
 use super::commands::job::args::JobArgs;
+use super::commands::test::args::TestArgs;
 use super::commands::topic::args::TopicArgs;
 use super::commands::watch::WatchArgs;
 use super::output::ColorChoice;
@@ -87,16 +86,9 @@ pub enum Command {
     },
     /// Run test cases: records in, SQL, records out, verdict
     #[command(
-        after_help = "Ends with 0 if all pass, 1 if one fails.\n\nExamples:\n  dev test examples/orders/orders.test.yaml\n  dev test . -o json"
+        after_help = "Cases run side by side, each with topics and a job of its own; all of it is removed afterwards, also after Ctrl-C.\nEnds with 0 if all pass, 1 if one does not.\n\nExamples:\n  dev test examples/orders/orders.test.yaml\n  dev test . -k join --tag '!slow' --junit junit.xml --report report.html\n  dev test . --shard 1/4 --repeat 3 --fail-fast\n  dev test . --rerun-failed --keep\n  dev test . --list"
     )]
-    Test {
-        /// Cases, or folders that are searched for *.test.yaml
-        #[arg(required = true, value_hint = ValueHint::AnyPath)]
-        paths: Vec<PathBuf>,
-        /// The environment's profile
-        #[arg(short, long, value_name = "PROFILE")]
-        profile: Option<String>,
-    },
+    Test(TestArgs),
     /// Flink jobs: run, list, look at, change, remove
     Job(JobArgs),
     /// Kafka topics: create, list, delete, produce, consume

@@ -1,5 +1,6 @@
 //! A test case in its resolved form; how it is read and checked is in `load.rs`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,8 +23,24 @@ pub struct Case {
     pub given: Vec<Given>,
     /// What must come out, by topic.
     pub expect: Vec<Expectation>,
+    /// What must not come out, by topic.
+    pub forbid: Vec<Forbidden>,
     /// How long the whole case may take, from submission to the last expected record.
     pub within: Duration,
+    /// Words by which cases are chosen.
+    pub tags: Vec<String>,
+    /// Why it is not to be run, if so.
+    pub skip: Option<String>,
+}
+
+impl Case {
+    /// All its topics, each once, in order of their names.
+    pub fn topics(&self) -> BTreeSet<&str> {
+        let given = self.given.iter().map(|g| g.topic.as_str());
+        let expect = self.expect.iter().map(|e| e.topic.as_str());
+        let forbid = self.forbid.iter().map(|f| f.topic.as_str());
+        given.chain(expect).chain(forbid).collect()
+    }
 }
 
 /// Records for one topic.
@@ -33,39 +50,119 @@ pub struct Given {
     pub topic: String,
     /// Its partitions.
     pub partitions: u32,
-    /// The records, in order.
+    /// How values are written.
+    pub format: RecordFormat,
+    /// The records, in order; repeated ones and those that close it included.
     pub records: Vec<Record>,
 }
 
 /// One record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Record {
     /// Its key; a string is sent as it is, anything else as JSON.
     pub key: Option<Value>,
     /// Its value as JSON; `null` is a tombstone.
     pub value: Value,
+    /// Its headers, in order; a value that is `None` is null.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, Option<String>)>,
+    /// Its time in milliseconds since the Unix epoch; that of producing if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    /// Its partition; by key if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
     /// The line of the file it was written on, for messages.
     pub line: usize,
 }
 
 /// What must come out of one topic.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Expectation {
     /// The topic's name in the case.
     pub topic: String,
     /// How records are compared.
     pub mode: Match,
+    /// Whether fields that are not named count.
+    pub fields: Fields,
+    /// How far numbers may be apart.
+    pub tolerance: f64,
+    /// Whether surplus records are looked for with more patience: over one more checkpoint, and longer.
+    pub exactly: bool,
+    /// How long nothing may come after the last expected record, where that is said.
+    pub quiet: Option<Duration>,
+    /// For windows: the fields that name a window and what is counted in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// How values are read.
+    pub format: RecordFormat,
     /// The records.
     pub records: Vec<Record>,
 }
 
+/// Records that must not come out of a topic.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Forbidden {
+    /// The topic's name in the case.
+    pub topic: String,
+    /// What they look like, by some of their fields; `None` forbids every record.
+    pub records: Option<Vec<Record>>,
+    /// The line it is written on, for messages.
+    pub line: usize,
+}
+
 /// How expected and seen records are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
 pub enum Match {
     /// The same records, each as often, in any order.
+    #[default]
     Unordered,
+    /// The same records in this very order; the topic has one partition.
+    Ordered,
     /// The last value of each key; a tombstone removes the key.
     LastPerKey,
+    /// These records, each as often; others may come, too.
+    Contains,
+    /// The last record of each window, for results that are refined: a window is named by the fields of `by`.
+    Window,
+}
+
+impl Match {
+    /// As it is written in a case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unordered => "unordered",
+            Self::Ordered => "ordered",
+            Self::LastPerKey => "last-per-key",
+            Self::Contains => "contains",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// Which fields of a record count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum Fields {
+    /// All: one that is not named in the case must not be there.
+    #[default]
+    Strict,
+    /// Those that are named in the case; others may be there.
+    Partial,
+}
+
+/// How the bytes of a value are made or read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordFormat {
+    /// JSON.
+    #[default]
+    Json,
+    /// One line of comma-separated values (RFC 4180); with the columns' names, if there are any.
+    Csv(Vec<String>),
+    /// The text as it is.
+    Raw,
 }

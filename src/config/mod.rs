@@ -3,6 +3,7 @@
 
 mod case;
 mod check;
+pub(crate) mod csv;
 mod decode;
 mod find;
 mod layer;
@@ -15,13 +16,14 @@ mod raw_profile;
 mod records;
 mod schema;
 mod source;
+mod template;
 #[cfg(test)]
 mod tests;
 mod units;
 mod words;
 mod yaml;
 
-pub use case::{Case, Expectation, Given, Match, Record};
+pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
 pub use find::{CASE_SUFFIX, find_cases};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};

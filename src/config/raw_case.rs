@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::case::Match;
+use super::case::{Fields, Match};
 use super::units::{Format, Span};
 
 /// A test case of `dev`: records in, a SQL script, records out. Each case has topics of its own; the script names them
@@ -33,6 +33,14 @@ pub(super) struct RawCase {
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub(super) expect: BTreeMap<String, Form<RawExpectation>>,
+    /// What must not come out of the topics, by the topic's name: `any` record at all, or one that has these fields.
+    #[serde(default)]
+    pub(super) forbid: BTreeMap<String, RawForbid>,
+    /// Words by which cases are chosen: `dev test --tag WORD`.
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
+    /// Why this case is not to be run for now.
+    pub(super) skip: Option<String>,
     /// How long all may take, from the submission to the last record, e.g. `90s`; `60s` if nothing is said.
     #[schemars(extend("default" = "60s"))]
     pub(super) within: Option<Span>,
@@ -46,11 +54,22 @@ pub(super) struct RawGiven {
     /// The partitions of the topic; 1 if nothing is said.
     #[schemars(range(min = 1, max = 100), extend("default" = 1))]
     pub(super) partitions: Option<u32>,
+    /// How values are written; `json` if nothing is said.
+    #[schemars(extend("default" = "json"))]
+    pub(super) format: Option<RawFormat>,
+    /// The names of the columns, in order, for `format: csv`; those of the first record if nothing is said.
+    #[serde(default)]
+    pub(super) columns: Vec<String>,
+    /// A record that is sent to every partition after all others, so that event time goes on and windows close.
+    #[schemars(with = "Option<RawRecord>")]
+    #[expect(dead_code, reason = "read from the tree, with its place")]
+    pub(super) close: Option<IgnoredAny>,
     /// The records, in order.
     #[schemars(with = "Option<Vec<RawRecord>>")]
     #[expect(dead_code, reason = "read from the tree, with their places")]
     pub(super) records: Option<Vec<IgnoredAny>>,
-    /// A file with the records instead, relative to this file: one JSON a line (JSON Lines).
+    /// A file with the records instead, relative to this file: one JSON a line (JSON Lines), or
+    /// comma-separated with names in the first line if its name ends in `.csv`.
     #[expect(dead_code, reason = "read from the tree, with its place")]
     pub(super) file: Option<String>,
 }
@@ -64,13 +83,56 @@ pub(super) struct RawExpectation {
     #[serde(rename = "match")]
     #[schemars(extend("default" = "unordered"))]
     pub(super) mode: Option<Match>,
+    /// Which fields count; `strict` (all) if nothing is said.
+    #[schemars(extend("default" = "strict"))]
+    pub(super) fields: Option<Fields>,
+    /// How far numbers may be apart, e.g. `0.001`; 0 if nothing is said.
+    #[schemars(range(min = 0.0), extend("default" = 0))]
+    pub(super) tolerance: Option<f64>,
+    /// `true` looks for surplus and doubled records with more patience: until one more checkpoint is complete, where
+    /// the job takes any, and for 3 s.
+    pub(super) exactly: Option<bool>,
+    /// How long nothing may come after the last expected record; `1s` if nothing is said.
+    #[schemars(extend("default" = "1s"))]
+    pub(super) quiet: Option<Span>,
+    /// For `match: window`: the fields that name a window, and what is counted in it; `window_start` and `window_end`
+    /// if nothing is said.
+    #[serde(default)]
+    pub(super) by: Vec<String>,
+    /// How values are read; `json` if nothing is said (what is no JSON is text).
+    #[schemars(extend("default" = "json"))]
+    pub(super) format: Option<RawFormat>,
+    /// The names of the columns, in order, for `format: csv`; without them a record is a list.
+    #[serde(default)]
+    pub(super) columns: Vec<String>,
     /// The records; an empty list if none may come out.
     #[schemars(with = "Option<Vec<RawRecord>>")]
     #[expect(dead_code, reason = "read from the tree, with their places")]
     pub(super) records: Option<Vec<IgnoredAny>>,
-    /// A file with the records instead, relative to this file: one JSON a line (JSON Lines).
+    /// A file with the records instead, relative to this file: one JSON a line (JSON Lines), or
+    /// comma-separated with names in the first line if its name ends in `.csv`.
     #[expect(dead_code, reason = "read from the tree, with its place")]
     pub(super) file: Option<String>,
+}
+
+/// How the bytes of a value are made or read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub(super) enum RawFormat {
+    /// JSON.
+    Json,
+    /// One line of comma-separated values.
+    Csv,
+    /// The text as it is.
+    Raw,
+}
+
+/// Records that must not come: any, or those of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawForbid {
+    Any,
+    Records,
 }
 
 /// A list of records, or a mapping that says more. The records themselves are read from the tree, with their places.
@@ -110,6 +172,52 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Form<T> {
     }
 }
 
+impl<'de> Deserialize<'de> for RawForbid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ForbidVisitor;
+
+        impl<'de> Visitor<'de> for ForbidVisitor {
+            type Value = RawForbid;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`any`, or a list of records")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<RawForbid, E> {
+                if word == "any" {
+                    Ok(RawForbid::Any)
+                } else {
+                    Err(E::custom(format!(
+                        "expected `any`, or a list of records, found the text `{word}`"
+                    )))
+                }
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<RawForbid, A::Error> {
+                while access.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(RawForbid::Records)
+            }
+        }
+
+        deserializer.deserialize_any(ForbidVisitor)
+    }
+}
+
+impl JsonSchema for RawForbid {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Forbid".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let records = generator.subschema_for::<Vec<RawRecord>>();
+        json_schema!({"anyOf": [{"const": "any", "description": "No record at all may come."}, records]})
+    }
+}
+
 impl<T: JsonSchema> JsonSchema for Form<T> {
     fn inline_schema() -> bool {
         true
@@ -133,16 +241,34 @@ impl JsonSchema for RawRecord {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A record. A mapping with `value`, and besides it at most `key`, is the long form: `{key: eu, value: \
-                            {total: 3}}`. Anything else is the value itself: `{total: 3}`. A value is sent as JSON, a key that is \
-                            text as it is, any other key as JSON. The value `null` is a tombstone.",
+            "description": "A record. A mapping with `value`, and besides it at most `key` and `repeat` (in `given` also `headers`, \
+                            `timestamp` and `partition`), is the long form: `{key: eu, value: {total: 3}}`. Anything else is the \
+                            value itself: `{total: 3}`. A value is sent as JSON, a key that is text as it is, any other key as \
+                            JSON. The value `null` is a tombstone. In an expected record `{$regex: PATTERN}` stands for a text \
+                            that matches, `{$any: true}` for anything that is there.",
             "anyOf": [
                 {
                     "type": "object",
                     "required": ["value"],
                     "properties": {
                         "key": {"description": "The record's key."},
-                        "value": {"description": "The record's value; `null` is a tombstone."}
+                        "value": {"description": "The record's value; `null` is a tombstone."},
+                        "headers": {
+                            "description": "The record's headers.",
+                            "type": "object",
+                            "additionalProperties": {"type": ["string", "number", "boolean", "null"]}
+                        },
+                        "timestamp": {
+                            "description": "The record's time, e.g. `2026-01-01T00:00:00Z`, or milliseconds since 1970.",
+                            "type": ["string", "integer"]
+                        },
+                        "partition": {"description": "The record's partition, from 0 on.", "type": "integer", "minimum": 0},
+                        "repeat": {
+                            "description": "How often; `${i}` in a text counts from 0 on, and may be reckoned with: `${i * 10 + 5}`, \
+                                            `${i % 3}`, with zeros before it `${i:04}`. A text that is nothing else becomes a number.",
+                            "type": "integer",
+                            "minimum": 1
+                        }
                     },
                     "additionalProperties": false
                 },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Case, Match, Profile, SHIPPED, case_schema, find_cases, profile_schema};
+use super::{Case, Fields, Match, Profile, SHIPPED, case_schema, find_cases, profile_schema};
 use crate::diag::{Failure, Result};
 
 /// Tests run in the package's folder; relative paths keep the snapshots the same everywhere.
@@ -74,6 +74,13 @@ fn bad_cases_are_refused_with_the_reason_and_the_place() {
         }
     }
     insta::assert_snapshot!(report);
+}
+
+#[test]
+fn all_errors_of_a_case_are_told_at_once() {
+    let problems = Case::read(Path::new("tests/corpus/bad/case-many-errors.test.yaml")).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(told.join("\n"));
 }
 
 #[test]
@@ -279,4 +286,33 @@ fn shipped_profiles_are_those_of_the_folder() {
         .map(|p| p.file_stem().unwrap().to_string_lossy().into())
         .collect();
     assert_eq!(names, SHIPPED.map(|(name, _)| name));
+}
+
+#[test]
+fn the_newer_keys_of_a_case_are_read() {
+    let case = Case::load(Path::new("tests/corpus/good/everything.test.yaml")).unwrap();
+    assert_eq!(case.tags, ["slow", "sql"]);
+    assert_eq!(case.skip.as_deref(), Some("only to be read"));
+    let records: Vec<_> = case.given[0]
+        .records
+        .iter()
+        .map(|r| (r.value.clone(), r.partition, r.timestamp.is_some(), r.headers.len()))
+        .collect();
+    let close = json!({"id": "close", "region": "none"});
+    assert_eq!(
+        records,
+        [
+            (json!({"id": 1, "region": "eu"}), Some(1), false, 0),
+            (json!({"id": 2, "region": "eu"}), Some(1), false, 0),
+            (json!(["3", "us"]), None, true, 1),
+            (close.clone(), Some(0), false, 0),
+            (close, Some(1), false, 0),
+        ],
+        "the closing record goes to each partition"
+    );
+    let expectation = &case.expect[0];
+    assert_eq!((expectation.mode, expectation.fields), (Match::Window, Fields::Partial));
+    assert_eq!(expectation.quiet, Some(Duration::from_secs(2)));
+    assert!(expectation.exactly && expectation.by == ["w"] && expectation.tolerance > 0.4);
+    assert_eq!(case.forbid[0].records.as_ref().unwrap().len(), 1);
 }

@@ -1,7 +1,8 @@
 //! One case from its setup to its verdict.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -10,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::Target;
 use super::compare::Board;
-use super::diff;
+use super::forbid::Fence;
+use super::journal::Journal;
 use super::lease::LABEL_RUN;
 use super::names::Names;
+use super::settle::Settle;
 use super::substitute::{Script, substitute};
-use super::value::encode;
+use super::value::{encode, encode_key};
 use super::verdict::Boards;
-use crate::config::{Case, Given};
+use crate::config::{Case, Given, Record};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
 use crate::event::{EventKind, EventSink};
@@ -37,8 +40,12 @@ pub(super) struct Prepared {
     pub(super) names: Names,
     /// All its topics, with the names they have in Kafka.
     pub(super) topics: Vec<Topic>,
-    case: Case,
-    script: Script,
+    pub(super) case: Arc<Case>,
+    /// What it is called in events and reports.
+    pub(super) title: String,
+    pub(super) script: Script,
+    /// What happens in it.
+    pub(super) journal: Arc<Journal>,
     run: String,
 }
 
@@ -46,14 +53,16 @@ pub(super) struct Prepared {
 struct CaseStep {
     cx: StepCx,
     title: String,
+    what: String,
     start: std::time::Instant,
+    journal: Arc<Journal>,
     ended: bool,
 }
 
 impl CaseStep {
     fn start(prepared: &Prepared, events: &EventSink, cancel: &CancellationToken, id: &str, title: &str) -> Self {
         let step = format!("case/{}/{id}", prepared.names.job);
-        let title = format!("{}: {title}", prepared.case.name);
+        let (what, title) = (title.to_owned(), format!("{}: {title}", prepared.title));
         events.emit(EventKind::StepStarted {
             step: step.clone(),
             title: title.clone(),
@@ -62,7 +71,9 @@ impl CaseStep {
         Self {
             cx,
             title,
+            what,
             start: std::time::Instant::now(),
+            journal: prepared.journal.clone(),
             ended: false,
         }
     }
@@ -72,6 +83,7 @@ impl CaseStep {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        self.journal.span("step", &self.what, self.start, result.is_ok());
         let (step, title, took) = (self.cx.id().to_owned(), self.title.clone(), self.start.elapsed());
         self.cx.events().emit(match result {
             Ok(done) => EventKind::StepFinished {
@@ -97,14 +109,14 @@ impl CaseStep {
     }
 }
 
-/// Names and checks; creates nothing.
+/// Names and checks; creates nothing. `title` is what the case is called in events and reports.
 ///
 /// # Errors
 /// As [`substitute`].
-pub(super) fn prepare(case: &Case, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
+pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
     let names = Names::new(run, number, &case.name);
     let script = substitute(case, bootstrap, |topic| names.topic(topic))?;
-    let mut partitions: BTreeMap<&str, u32> = case.expect.iter().map(|e| (e.topic.as_str(), 1)).collect();
+    let mut partitions: BTreeMap<&str, u32> = case.topics().into_iter().map(|topic| (topic, 1)).collect();
     partitions.extend(case.given.iter().map(|g| (g.topic.as_str(), g.partitions.max(1))));
     let topics = partitions
         .iter()
@@ -117,7 +129,9 @@ pub(super) fn prepare(case: &Case, run: &str, number: usize, bootstrap: &str) ->
         names,
         topics,
         case: case.clone(),
+        title: title.to_owned(),
         script,
+        journal: Arc::new(Journal::new()),
         run: run.to_owned(),
     })
 }
@@ -159,7 +173,7 @@ impl Prepared {
         let mut expect_step = None;
         let end = submitted + self.case.within;
         let result = self
-            .await_records(&job, kafka, (&mut job_step, &mut expect_step), end)
+            .await_records((target, &job), kafka, (&mut job_step, &mut expect_step), end)
             .await;
         let result = result.map_err(|failure| self.at_users_place(failure));
         let step = expect_step.as_mut().unwrap_or(&mut job_step);
@@ -180,6 +194,19 @@ impl Prepared {
         format!("{} with a leader", self.topics.len())
     }
 
+    /// What is expected and forbidden, and the topics that are read for it.
+    fn boards(&self) -> (Boards, Vec<Topic>) {
+        let boards = self.case.expect.iter();
+        let boards: Vec<_> = boards
+            .map(|e| (self.names.topic(&e.topic), Board::new(e.clone())))
+            .collect();
+        let fences = self.case.forbid.iter();
+        let fences: Vec<_> = fences.map(|f| (self.names.topic(&f.topic), Fence::new(f))).collect();
+        let read = |name: &String| boards.iter().any(|(n, _)| n == name) || fences.iter().any(|(n, _)| n == name);
+        let watched = self.topics.iter().filter(|t| read(&t.name)).cloned().collect();
+        (Boards::new(boards, fences), watched)
+    }
+
     fn job_spec(&self) -> JobSpec {
         JobSpec {
             name: self.names.job.clone(),
@@ -193,25 +220,14 @@ impl Prepared {
     /// Follows the job and reads its topics until there is a verdict.
     async fn await_records(
         &self,
-        job: &SessionJob,
+        (target, job): (&Target, &SessionJob),
         kafka: &TopicClient,
         (job_step, expect_step): (&mut CaseStep, &mut Option<CaseStep>),
         end: Instant,
     ) -> Result<Outcome> {
-        let boards = self
-            .case
-            .expect
-            .iter()
-            .map(|e| (self.names.topic(&e.topic), Board::new(e.clone())));
-        let mut boards = Boards::new(boards.collect());
-        let expected: BTreeSet<_> = self.case.expect.iter().map(|e| self.names.topic(&e.topic)).collect();
-        let expected: Vec<_> = self
-            .topics
-            .iter()
-            .filter(|t| expected.contains(&t.name))
-            .cloned()
-            .collect();
-        let mut reader = kafka.reader(&expected).await?;
+        let (mut boards, watched) = self.boards();
+        let mut reader = kafka.reader(&watched).await?;
+        let mut settle = Settle::new(target, &self.names.job);
 
         let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
         let mut follow = std::pin::pin!(job.follow(&report));
@@ -221,7 +237,8 @@ impl Prepared {
             if let Some(step) = &expect_step {
                 step.cx.waiting(boards.waiting());
             }
-            let verdict_at = boards.verdict_at(&phase);
+            let settling = boards.exactly() && phase == Phase::Running && boards.boards_hold();
+            let verdict_at = boards.verdict_at(&phase, settle.settled());
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(interrupted()),
@@ -242,17 +259,29 @@ impl Prepared {
                 }
                 () = until(verdict_at), if verdict_at.is_some() => break,
                 () = sleep_until(end), if verdict_at.is_none() => break,
-                records = reader.next(Duration::from_secs(1)) => boards.add(&records?),
+                () = settle.look(), if settling && !settle.settled() => {}
+                records = reader.next(Duration::from_secs(1)) => {
+                    let records = records?;
+                    if !records.is_empty() {
+                        settle.again();
+                        self.journal.records(&records, |topic| self.names.short(topic).to_owned());
+                        boards.add(&records);
+                    }
+                }
             }
         }
-        if boards.hold() && boards.verdict_at(&phase).is_some() {
+        let decided = boards.verdict_at(&phase, settle.settled()).is_some();
+        if decided && boards.hold() {
             return Ok(Outcome::Pass);
         }
         if let Phase::Waiting(reason) = phase {
             return Err(self.not_running(job, &reason, &boards).await);
         }
-        let mut lines: Vec<_> = boards.iter().flat_map(|b| diff::lines(b, &b.outcome())).collect();
-        if boards.verdict_at(&phase).is_none() {
+        let mut lines = boards.difference();
+        if !decided {
+            if lines.is_empty() {
+                lines.extend(settle.why());
+            }
             lines.push(format!(
                 "within {} s; {}",
                 self.case.within.as_secs_f64(),
@@ -301,14 +330,22 @@ impl Prepared {
 
 /// The given records as they are produced, by the topic's name in Kafka.
 fn messages(names: &Names, given: &[Given]) -> BTreeMap<String, Vec<Message>> {
-    let message = |r: &crate::config::Record| Message {
-        key: r.key.as_ref().and_then(|key| encode(key, true)),
-        value: encode(&r.value, false),
+    let all = |g: &Given| {
+        let first = g.records.first().map(|r| r.value.clone()).unwrap_or_default();
+        let message = |r: &Record| Message {
+            key: r.key.as_ref().and_then(encode_key),
+            value: encode(&r.value, &g.format, &first),
+            headers: r
+                .headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone().map(Into::into)))
+                .collect(),
+            timestamp: r.timestamp,
+            partition: r.partition.and_then(|p| i32::try_from(p).ok()),
+        };
+        g.records.iter().map(message).collect()
     };
-    given
-        .iter()
-        .map(|g| (names.topic(&g.topic), g.records.iter().map(message).collect()))
-        .collect()
+    given.iter().map(|g| (names.topic(&g.topic), all(g))).collect()
 }
 
 fn interrupted() -> Failure {

@@ -1,8 +1,7 @@
 //! The difference of expected and seen records, as lines for people.
 
 use super::compare::{Board, Outcome};
-use super::value::{differences, similarity};
-use crate::config::Match;
+use super::forbid::Fence;
 
 /// Records of one kind that are shown; the rest is counted.
 const SHOWN: usize = 20;
@@ -18,14 +17,12 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
     }
     let (pairs, missing, unexpected) = pair(board, outcome);
     let expectation = board.expectation();
-    let mode = match expectation.mode {
-        Match::Unordered => "unordered",
-        Match::LastPerKey => "last-per-key",
-    };
+    let mode = expectation.mode.word();
     let counts = [
         (pairs.len(), "differing"),
         (missing.len(), "missing"),
         (unexpected.len(), "unexpected"),
+        (outcome.moved.len(), "out of order"),
     ];
     let counts: Vec<_> = counts
         .iter()
@@ -46,18 +43,15 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
             None => format!("key {}", found.key),
         };
         lines.push(format!("  ~ differing   {key}{}", line(record.line)));
-        lines.extend(
-            differences(&record.value, &found.value)
-                .into_iter()
-                .map(|d| format!("      {d}")),
-        );
-        if differences(&record.value, &found.value).is_empty() {
+        let differences = board.want(expected).differences(&found.value, board.rules());
+        if differences.is_empty() {
             lines.push(format!(
                 "      key: expected {}, seen {}",
                 record.key.clone().unwrap_or_default(),
                 found.key
             ));
         }
+        lines.extend(differences.into_iter().map(|d| format!("      {d}")));
     }
     more(&mut lines, pairs.len(), "differing");
     for &index in missing.iter().take(SHOWN) {
@@ -81,6 +75,41 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
         lines.push(format!("  + unexpected  {key}value {}  ({place})", seen.value));
     }
     more(&mut lines, unexpected.len(), "unexpected");
+    for &(expected, seen) in outcome.moved.iter().take(SHOWN) {
+        let (record, seen) = (board.expected(expected), board.seen(seen));
+        lines.push(format!(
+            "  ~ moved       value {}{}: expected as record {}, seen at offset {}",
+            record.value,
+            line(record.line),
+            expected + 1,
+            seen.offset
+        ));
+    }
+    more(&mut lines, outcome.moved.len(), "out of order");
+    lines
+}
+
+/// The lines for a topic in which forbidden records came; none if none did.
+pub(super) fn forbidden(fence: &Fence) -> Vec<String> {
+    let hits = fence.hits();
+    if hits.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("topic {} (forbid): {} forbidden", fence.topic(), hits.len())];
+    for hit in hits.iter().take(SHOWN) {
+        let key = if hit.seen.key.is_null() {
+            String::new()
+        } else {
+            format!("key {}, ", hit.seen.key)
+        };
+        let place = format!("partition {}, offset {}", hit.seen.partition, hit.seen.offset);
+        lines.push(format!(
+            "  + forbidden   {key}value {}  ({place}){}",
+            hit.seen.value,
+            line(hit.line)
+        ));
+    }
+    more(&mut lines, hits.len(), "forbidden");
     lines
 }
 
@@ -141,5 +170,5 @@ fn pair(board: &Board, outcome: &Outcome) -> (Vec<(usize, usize)>, Vec<usize>, V
 }
 
 fn score(board: &Board, expected: usize, seen: usize) -> f64 {
-    similarity(&board.expected(expected).value, &board.seen(seen).value)
+    board.want(expected).similarity(&board.seen(seen).value, board.rules())
 }

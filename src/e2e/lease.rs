@@ -2,7 +2,7 @@
 //!
 //! A run holds a `Lease` (the object that Kubernetes itself uses for this) named after its id and renews it. What
 //! carries the id of a run without a valid lease belongs to nobody: its process was killed. This needs no process ids
-//! and holds for several machines that share a cluster; the price is that the leftovers of a run that was killed
+//! and holds for several machines that share a cluster; the price is that the leftovers of a run that is over
 //! within the last 15 seconds are left to a later run.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,10 @@ use crate::kube::{MANAGED_BY, MANAGER};
 pub(crate) const LABEL_RUN: &str = "flink-dev/run";
 /// How long a lease holds without being renewed.
 const HOLDS: Duration = Duration::from_secs(15);
+/// How long it holds where the run's objects are kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The label of a lease whose run is over, and whose objects are kept.
+const LABEL_KEPT: &str = "flink-dev/kept";
 /// How often it is renewed: four missed renewals lose it.
 const RENEW: Duration = Duration::from_secs(3);
 
@@ -73,6 +77,18 @@ impl RunLease {
         drop(self.renewing);
         let _ = tokio::time::timeout(RENEW, self.api.delete(&self.name, &DeleteParams::default())).await;
     }
+
+    /// Lets it hold for a day, so that no later run removes what this one made. A failure means that they do so after
+    /// 15 s.
+    pub(super) async fn keep(self) {
+        drop(self.renewing);
+        let kept = json!({
+            "metadata": { "labels": { LABEL_KEPT: "true" } },
+            "spec": { "leaseDurationSeconds": KEPT.as_secs(), "renewTime": MicroTime(Timestamp::now()) },
+        });
+        let kept = Patch::Merge(kept);
+        let _ = tokio::time::timeout(RENEW, self.api.patch(&self.name, &PatchParams::default(), &kept)).await;
+    }
 }
 
 async fn renew(api: Api<Lease>, name: String) {
@@ -88,11 +104,12 @@ fn lease_name(run: &str) -> String {
     format!("{MANAGER}-run-{run}")
 }
 
-/// Removes the jobs, topics and leases of runs that are not alive. Returns what was removed, one line each.
+/// Removes the jobs, topics and leases of runs that are not alive, with `kept` also of those that are over and were
+/// kept. Returns what was removed, one line each.
 ///
 /// # Errors
 /// The first thing that could not be listed or removed.
-pub(super) async fn sweep(target: &Target, kafka: &TopicClient) -> Result<Vec<String>> {
+pub(super) async fn sweep(target: &Target, kafka: &TopicClient, kept: bool) -> Result<Vec<String>> {
     let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
     // topics and jobs are listed before the leases: what comes into being in between has a lease by then
     let prefix = format!("{PREFIX}-");
@@ -105,7 +122,10 @@ pub(super) async fn sweep(target: &Target, kafka: &TopicClient) -> Result<Vec<St
     let leases = api.list(&ListParams::default().labels(&selector)).await;
     let leases = leases.map_err(|e| Failure::new(Reason::ClusterUnreachable, "leases cannot be listed").cause(&e))?;
     let now = Timestamp::now();
-    let (alive, dead): (Vec<_>, Vec<_>) = leases.items.iter().partition(|lease| holds(lease, now));
+    let (alive, dead): (Vec<_>, Vec<_>) = leases
+        .items
+        .iter()
+        .partition(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
     let alive: BTreeSet<&str> = alive
         .iter()
         .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
@@ -116,14 +136,14 @@ pub(super) async fn sweep(target: &Target, kafka: &TopicClient) -> Result<Vec<St
         SessionJob::left_behind(&target.client, &target.namespace, &target.session, name)
             .delete()
             .await?;
-        removed.push(format!("job {name} of a run that was killed ({})", labels[LABEL_RUN]));
+        removed.push(format!("job {name} of a run that is over ({})", labels[LABEL_RUN]));
     }
     let topics: Vec<_> = topics
         .into_iter()
         .filter(|t| run_of_topic(t).is_some_and(|run| !alive.contains(run)))
         .collect();
     kafka.delete(&topics).await?;
-    removed.extend(topics.iter().map(|t| format!("topic {t} of a run that was killed")));
+    removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
     for lease in dead {
         let _ = api.delete(&lease.name_any(), &DeleteParams::default()).await;
     }

@@ -8,17 +8,33 @@ mod case;
 mod compare;
 mod demo;
 mod diff;
+mod evidence;
+mod forbid;
+mod html;
+mod journal;
+mod junit;
 mod lease;
+mod mask;
+mod matching;
 mod names;
+mod pattern;
+mod report;
 mod run;
+mod select;
+mod settle;
 mod substitute;
 mod value;
 mod verdict;
 
 pub use demo::demo_case;
+pub use html::html;
+pub use journal::Mark;
+pub use junit::junit;
 pub(crate) use lease::{LABEL_RUN, RunLease};
 pub(crate) use names::{Names, run_id};
-pub use run::{Summary, Target, run_cases};
+pub use report::{CaseReport, Exhibit, Summary};
+pub use run::{RunOptions, Target, remove_kept, run_cases};
+pub use select::{Selection, Shard};
 pub(crate) use substitute::{Script, substitute};
 
 #[cfg(test)]

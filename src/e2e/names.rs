@@ -42,6 +42,12 @@ impl Names {
     pub(super) fn topic(&self, name: &str) -> String {
         format!("{}-{name}", self.job)
     }
+
+    /// The name that a topic has in the case.
+    pub(super) fn short<'a>(&self, topic: &'a str) -> &'a str {
+        let rest = topic.strip_prefix(self.job.as_str());
+        rest.and_then(|rest| rest.strip_prefix('-')).unwrap_or(topic)
+    }
 }
 
 /// The run that a topic of ours belongs to; `None` if it is somebody else's.
@@ -100,6 +106,7 @@ mod tests {
         assert_eq!(names.job, "dev-ab12cd34-12-orders-per-r-gion-hour-the-ve");
         assert!(names.job.len() <= 45);
         assert_eq!(names.topic("big_orders"), format!("{}-big_orders", names.job));
+        assert_eq!(names.short(&names.topic("big_orders")), "big_orders");
         assert_eq!(Names::new("ab12cd34", 1, "日本").job, "dev-ab12cd34-1-case");
     }
 

@@ -39,8 +39,7 @@ impl Script {
 /// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
 /// topic of the case that the script never names: its records would say nothing about the script.
 pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
-    let given = case.given.iter().map(|g| g.topic.as_str());
-    let topics: BTreeSet<&str> = given.chain(case.expect.iter().map(|e| e.topic.as_str())).collect();
+    let topics = case.topics();
     let mut named = BTreeSet::new();
     let mut script = Script {
         text: String::with_capacity(case.sql.len()),
@@ -124,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Expectation, Given, Match};
+    use crate::config::{Expectation, Given, RecordFormat};
 
     fn case(sql: &str) -> Case {
         Case {
@@ -135,13 +134,16 @@ mod tests {
             given: vec![Given {
                 topic: "orders".to_owned(),
                 partitions: 1,
+                format: RecordFormat::Json,
                 records: Vec::new(),
             }],
             expect: vec![Expectation {
                 topic: "totals".to_owned(),
-                mode: Match::Unordered,
-                records: Vec::new(),
+                ..Expectation::default()
             }],
+            forbid: Vec::new(),
+            tags: Vec::new(),
+            skip: None,
             within: Duration::from_secs(1),
         }
     }

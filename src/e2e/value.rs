@@ -1,6 +1,9 @@
 //! Equality of records: JSON by value, so that order of fields and spelling of numbers do not matter.
 
+use bytes::Bytes;
 use serde_json::{Number, Value};
+
+use crate::config::{RecordFormat, csv};
 
 /// A text that is equal for equal values: fields sorted, numbers by value (`1`, `1.0` and `1e0` are one).
 pub(super) fn canonical(value: &Value) -> String {
@@ -36,7 +39,8 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-fn number(n: &Number) -> String {
+/// The canonical form of a number.
+pub(super) fn number(n: &Number) -> String {
     if n.is_i64() || n.is_u64() {
         return n.to_string();
     }
@@ -48,13 +52,36 @@ fn number(n: &Number) -> String {
     float.to_string()
 }
 
-/// What bytes of a record say: JSON where they are JSON, else their text; `Null` for a tombstone.
+/// What bytes of a key say: JSON where they are JSON, else their text; `Null` without any.
 pub(super) fn decode(bytes: Option<&[u8]>) -> Value {
     match bytes {
         None => Value::Null,
-        Some(bytes) => {
-            serde_json::from_slice(bytes).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(bytes).into_owned()))
-        }
+        Some(bytes) => serde_json::from_slice(bytes).unwrap_or_else(|_| text(bytes)),
+    }
+}
+
+fn text(bytes: &[u8]) -> Value {
+    Value::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// What bytes of a value say in their format; `Null` for a tombstone. What is not of the format is text.
+pub(super) fn decode_as(bytes: Option<&[u8]>, format: &RecordFormat) -> Value {
+    let (Some(raw), RecordFormat::Csv(columns)) = (bytes, format) else {
+        return match format {
+            RecordFormat::Raw => bytes.map_or(Value::Null, text),
+            _ => decode(bytes),
+        };
+    };
+    let line = String::from_utf8_lossy(raw);
+    let rows = csv::rows(&line);
+    let Ok([(_, fields)]) = rows.as_deref() else {
+        return text(raw);
+    };
+    let values = fields.iter().map(|field| csv::scalar(field));
+    match columns.len() {
+        0 => Value::Array(values.collect()),
+        n if n == fields.len() => Value::Object(columns.iter().cloned().zip(values).collect()),
+        _ => text(raw),
     }
 }
 
@@ -62,7 +89,7 @@ pub(super) fn decode(bytes: Option<&[u8]>) -> Value {
 pub(super) fn spellings(bytes: Option<&[u8]>) -> Vec<String> {
     let mut all = vec![canonical(&decode(bytes))];
     if let Some(bytes) = bytes {
-        let text = canonical(&Value::from(String::from_utf8_lossy(bytes).into_owned()));
+        let text = canonical(&text(bytes));
         if !all.contains(&text) {
             all.push(text);
         }
@@ -70,66 +97,31 @@ pub(super) fn spellings(bytes: Option<&[u8]>) -> Vec<String> {
     all
 }
 
-/// The bytes that a value of a case is produced as; `None` for `null`. `text`: a string is sent as it is.
-pub(super) fn encode(value: &Value, text: bool) -> Option<bytes::Bytes> {
-    match value {
+/// The bytes that a key of a case is produced as: a string as it is, anything else as JSON.
+pub(super) fn encode_key(key: &Value) -> Option<Bytes> {
+    match key {
         Value::Null => None,
-        Value::String(string) if text => Some(string.clone().into()),
+        Value::String(string) => Some(string.clone().into()),
         other => Some(other.to_string().into()),
     }
 }
 
-/// Where two values differ: `path: expected …, seen …`, one entry a place.
-pub(super) fn differences(expected: &Value, seen: &Value) -> Vec<String> {
-    let mut out = Vec::new();
-    compare("", Some(expected), Some(seen), &mut out);
-    out
-}
-
-fn compare(path: &str, expected: Option<&Value>, seen: Option<&Value>, out: &mut Vec<String>) {
-    match (expected, seen) {
-        (Some(Value::Object(e)), Some(Value::Object(s))) => {
-            let below = |name: &str| {
-                if path.is_empty() {
-                    name.to_owned()
-                } else {
-                    format!("{path}.{name}")
-                }
+/// The bytes that a value of a case is produced as; `None` for `null`. `first` is the first value of the topic, whose
+/// fields give the order of columns that are not named.
+pub(super) fn encode(value: &Value, format: &RecordFormat, first: &Value) -> Option<Bytes> {
+    match (format, value) {
+        (_, Value::Null) => None,
+        (RecordFormat::Json, other) => Some(other.to_string().into()),
+        (RecordFormat::Csv(columns), Value::Object(fields)) => {
+            let names: Vec<&String> = match first.as_object().filter(|_| columns.is_empty()) {
+                Some(first) => first.keys().collect(),
+                None => columns.iter().collect(),
             };
-            for (name, value) in e {
-                compare(&below(name), Some(value), s.get(name), out);
-            }
-            for (name, value) in s.iter().filter(|(name, _)| !e.contains_key(*name)) {
-                compare(&below(name), None, Some(value), out);
-            }
+            let none = Value::Null;
+            Some(csv::line(names.iter().map(|name| fields.get(*name).unwrap_or(&none))).into())
         }
-        (Some(Value::Array(e)), Some(Value::Array(s))) => {
-            for i in 0..e.len().max(s.len()) {
-                compare(&format!("{path}[{i}]"), e.get(i), s.get(i), out);
-            }
-        }
-        (Some(e), Some(s)) if canonical(e) == canonical(s) => {}
-        _ => {
-            let told = |v: Option<&Value>| v.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            let place = if path.is_empty() { "value" } else { path };
-            out.push(format!("{place}: expected {}, seen {}", told(expected), told(seen)));
-        }
-    }
-}
-
-/// How alike two values are, from 0 to 1: the share of fields that are equal.
-pub(super) fn similarity(a: &Value, b: &Value) -> f64 {
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let all = a.len().max(b.len()).max(1);
-            let equal = a
-                .iter()
-                .filter(|(k, v)| b.get(*k).is_some_and(|w| canonical(v) == canonical(w)))
-                .count();
-            equal as f64 / all as f64
-        }
-        _ if canonical(a) == canonical(b) => 1.0,
-        _ => 0.0,
+        (RecordFormat::Csv(_), Value::Array(items)) => Some(csv::line(items).into()),
+        (_, other) => encode_key(other),
     }
 }
 
@@ -166,27 +158,40 @@ mod tests {
         assert_eq!(decode(Some(b"a,b")), json!("a,b"));
         assert_eq!(decode(None), Value::Null);
         assert_eq!(spellings(Some(b"17")), ["17", "\"17\""]);
-        assert_eq!(encode(&json!("EU"), true).as_deref(), Some(&b"EU"[..]));
-        assert_eq!(encode(&json!("EU"), false).as_deref(), Some(&b"\"EU\""[..]));
-        assert_eq!(encode(&Value::Null, true), None);
+        assert_eq!(encode_key(&json!("EU")).as_deref(), Some(&b"EU"[..]));
+        assert_eq!(encode_key(&json!({"a": 1})).as_deref(), Some(&br#"{"a":1}"#[..]));
     }
 
     #[test]
-    fn differences_name_their_place() {
-        let (a, b) = (
-            json!({"a": {"b": [1, 2]}, "c": 1, "d": 1}),
-            json!({"d": 1.0, "a": {"b": [1, 3, 4]}, "e": "x"}),
+    fn values_are_written_and_read_in_their_format() {
+        let csv = |columns: &[&str]| RecordFormat::Csv(columns.iter().map(|c| (*c).to_owned()).collect());
+        let written = |value: Value, format: &RecordFormat| {
+            encode(&value, format, &json!({"b": 0, "a": 0})).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        };
+        let row = json!({"a": "x,y", "b": 2});
+        assert_eq!(
+            written(row.clone(), &csv(&["a", "c", "b"])).as_deref(),
+            Some("\"x,y\",,2")
         );
         assert_eq!(
-            differences(&a, &b),
-            [
-                "a.b[1]: expected 2, seen 3",
-                "a.b[2]: expected nothing, seen 4",
-                "c: expected 1, seen nothing",
-                "e: expected nothing, seen \"x\""
-            ]
+            written(row.clone(), &csv(&[])).as_deref(),
+            Some("2,\"x,y\""),
+            "as in the first record"
         );
-        assert_eq!(differences(&json!(1), &json!("x")), ["value: expected 1, seen \"x\""]);
+        assert_eq!(
+            written(json!("a;b"), &csv(&[])).as_deref(),
+            Some("a;b"),
+            "a line as it is"
+        );
+        assert_eq!(written(json!("{x"), &RecordFormat::Raw).as_deref(), Some("{x"));
+        assert_eq!(written(json!("EU"), &RecordFormat::Json).as_deref(), Some("\"EU\""));
+        assert_eq!(written(Value::Null, &RecordFormat::Raw), None);
+        let read = |text: &str, format: &RecordFormat| decode_as(Some(text.as_bytes()), format);
+        assert_eq!(read("\"x,y\",2", &csv(&["a", "b"])), row);
+        assert_eq!(read("x,2", &csv(&[])), json!(["x", 2]));
+        assert_eq!(read("x", &csv(&["a", "b"])), json!("x"), "not of the format: the text");
+        assert_eq!(read("17", &RecordFormat::Raw), json!("17"));
+        assert_eq!(decode_as(None, &csv(&[])), Value::Null);
     }
 
     fn values() -> impl Strategy<Value = Value> {
@@ -208,7 +213,6 @@ mod tests {
         #[test]
         fn canonical_agrees_with_equality(a in values(), b in values()) {
             prop_assert_eq!(canonical(&a) == canonical(&b), a == b);
-            prop_assert_eq!(differences(&a, &b).is_empty(), a == b);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::compare::Board;
-use crate::config::Match;
+use super::diff;
+use super::forbid::Fence;
 use crate::flink::Phase;
 use crate::kafka::Fetched;
 
@@ -20,6 +21,8 @@ pub(super) const LONG_QUIET: Duration = Duration::from_secs(3);
 pub(super) struct Boards {
     /// The topics' names in Kafka, with the boards.
     boards: Vec<(String, Board)>,
+    /// The topics' names in Kafka, with what is forbidden in them.
+    fences: Vec<(String, Fence)>,
     /// When the last record was read.
     last: Option<Instant>,
     /// When the job was first seen to run, or to have ended.
@@ -27,9 +30,10 @@ pub(super) struct Boards {
 }
 
 impl Boards {
-    pub(super) fn new(boards: Vec<(String, Board)>) -> Self {
+    pub(super) fn new(boards: Vec<(String, Board)>, fences: Vec<(String, Fence)>) -> Self {
         Self {
             boards,
+            fences,
             last: None,
             ran: None,
         }
@@ -45,6 +49,9 @@ impl Boards {
             if let Some((_, board)) = self.boards.iter_mut().find(|(topic, _)| *topic == record.topic) {
                 board.add(record);
             }
+            for (_, fence) in self.fences.iter_mut().filter(|(topic, _)| *topic == record.topic) {
+                fence.add(record);
+            }
         }
         if !records.is_empty() {
             self.last = Some(Instant::now());
@@ -54,34 +61,71 @@ impl Boards {
     /// When the verdict can be given if nothing more is read; `None` while records are awaited. Without a running or
     /// ended job there is none.
     ///
-    /// Only quiet is awaited once all expectations hold; or one can never hold again, because a record was written
-    /// that is not expected (a last value can still be replaced, an append cannot); or the job has ended.
-    pub(super) fn verdict_at(&mut self, phase: &Phase) -> Option<Instant> {
+    /// Only quiet is awaited once all expectations hold; or one can never hold again (see [`Board::lost`]), or a
+    /// forbidden record came; or the job has ended. Where surplus is looked for with more patience, `settled` tells
+    /// whether the job has taken one more checkpoint since.
+    pub(super) fn verdict_at(&mut self, phase: &Phase, settled: bool) -> Option<Instant> {
         if matches!(phase, Phase::Waiting(_)) {
             return None;
         }
         let ran = *self.ran.get_or_insert_with(Instant::now);
-        let outcomes: Vec<_> = self.iter().map(|b| (b.expectation().mode, b.outcome())).collect();
-        let lost = outcomes
-            .iter()
-            .any(|(mode, o)| *mode == Match::Unordered && !o.unexpected.is_empty());
-        let nothing = self.iter().all(|b| b.expected_len() == 0);
+        let quiet_from = self.last.map_or(ran, |last| last.max(ran));
         if *phase == Phase::Finished {
             // all that comes is in the topics already
-            return Some(self.last.map_or(ran, |last| last.max(ran)) + QUIET);
+            return Some(quiet_from + QUIET);
         }
-        if !lost && !outcomes.iter().all(|(_, o)| o.holds()) {
+        if self.lost() {
+            return Some(quiet_from + LONG_QUIET);
+        }
+        if !self.boards_hold() || self.exactly() && !settled {
             return None;
         }
-        match self.last {
-            Some(last) if !lost && !nothing => Some(last + QUIET),
-            last => Some(last.map_or(ran, |last| last.max(ran)) + LONG_QUIET),
-        }
+        let quiet = self.quiet();
+        Some(match self.last {
+            // records came before the job was seen to run: they are quiet since they came
+            Some(last) if quiet <= QUIET => last + quiet,
+            _ => quiet_from + quiet,
+        })
+    }
+
+    /// How long it has to be quiet: the longest that an expectation asks for.
+    fn quiet(&self) -> Duration {
+        let of = |board: &Board| {
+            let expectation = board.expectation();
+            let usual = if expectation.exactly { LONG_QUIET } else { QUIET };
+            expectation.quiet.unwrap_or(usual)
+        };
+        let asked = self.iter().map(of).max().unwrap_or(QUIET);
+        // no record tells that the job has got through its input
+        let untold = self.iter().all(|b| b.expected_len() == 0) || !self.fences.is_empty();
+        if untold { asked.max(LONG_QUIET) } else { asked }
+    }
+
+    /// Whether an expectation asks for one more checkpoint before its verdict.
+    pub(super) fn exactly(&self) -> bool {
+        self.iter().any(|board| board.expectation().exactly)
+    }
+
+    fn lost(&self) -> bool {
+        self.iter().any(Board::lost) || self.fences.iter().any(|(_, fence)| !fence.hits().is_empty())
+    }
+
+    /// Whether all expected records are there, and no others.
+    pub(super) fn boards_hold(&self) -> bool {
+        self.iter().all(|b| b.outcome().holds())
     }
 
     /// Whether every expectation holds at this moment.
     pub(super) fn hold(&self) -> bool {
-        self.iter().all(|b| b.outcome().holds())
+        self.boards_hold() && self.fences.iter().all(|(_, fence)| fence.hits().is_empty())
+    }
+
+    /// The difference of what was expected and what was seen, for people; none if all holds.
+    pub(super) fn difference(&self) -> Vec<String> {
+        let boards = self.iter().flat_map(|b| diff::lines(b, b.outcome()));
+        boards
+            .chain(self.fences.iter().flat_map(|(_, fence)| diff::forbidden(fence)))
+            .collect()
     }
 
     /// What is still awaited, for people.

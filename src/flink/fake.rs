@@ -124,7 +124,7 @@ impl Fake {
                 let items: Vec<_> = state
                     .objects
                     .iter()
-                    .filter(|(p, _)| p.starts_with(&below))
+                    .filter(|(p, _)| p.starts_with(&below) && asked_for(&query, &p[below.len()..]))
                     .map(|(_, o)| o)
                     .collect();
                 let version = state.version.to_string();
@@ -221,20 +221,30 @@ impl Fake {
 
     fn watch(&self, path: &str, query: &str) -> Answer {
         let jobs = path.ends_with("/flinksessionjobs");
-        let from = query
+        let (from_query, query) = (query, query.to_owned());
+        let about = move |change: &Value| {
+            let name = change["object"]["metadata"]["name"].as_str().unwrap_or_default();
+            jobs && asked_for(&query, name)
+        };
+        let from = from_query
             .split('&')
             .find_map(|p| p.strip_prefix("resourceVersion="))
             .and_then(|v| v.parse().ok())
             .unwrap_or(0);
         let live = self.changes.subscribe();
         let past: Vec<_> = if jobs {
-            self.lock().log.iter().filter(|(v, _)| *v > from).cloned().collect()
+            self.lock()
+                .log
+                .iter()
+                .filter(|(v, c)| *v > from && about(c))
+                .cloned()
+                .collect()
         } else {
             Vec::new()
         };
         let last = past.last().map_or(from, |(v, _)| *v);
         let live = futures::stream::unfold(live, |mut live| async move { Some((live.recv().await.ok()?, live)) });
-        let live = live.filter(move |(version, _)| futures::future::ready(jobs && *version > last));
+        let live = live.filter(move |(version, change)| futures::future::ready(*version > last && about(change)));
         let frames = futures::stream::iter(past)
             .chain(live)
             .map(|(_, change)| Ok::<_, Infallible>(Frame::data(Bytes::from(format!("{change}\n")))));
@@ -282,6 +292,14 @@ impl Fake {
             &json!({ "state": state, "vertices": [{ "tasks": { (*state): 2, "CREATED": 0 } }] }),
         )
     }
+}
+
+/// Whether a request asks for an object of this name, or for all.
+fn asked_for(query: &str, name: &str) -> bool {
+    let selector = query
+        .split('&')
+        .find_map(|p| p.strip_prefix("fieldSelector=metadata.name"));
+    selector.is_none_or(|wanted| wanted.trim_start_matches("%3D").trim_start_matches('=') == name)
 }
 
 fn json_answer(status: u16, body: &Value) -> Answer {

@@ -36,12 +36,18 @@ pub struct Topic {
 }
 
 /// A record to be produced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
     /// Its key; records of one key keep their order.
     pub key: Option<Bytes>,
     /// Its value; `None` is a tombstone.
     pub value: Option<Bytes>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<Bytes>)>,
+    /// Milliseconds since the Unix epoch; now, if there is none.
+    pub timestamp: Option<i64>,
+    /// Its partition; by key, if there is none.
+    pub partition: Option<i32>,
 }
 
 /// A client of one Kafka broker. Clones share the connection.
@@ -267,6 +273,9 @@ impl TopicClient {
                 let mut record = Record::new(topic, Bytes::new());
                 record.key.clone_from(&message.key);
                 record.value.clone_from(&message.value);
+                record.headers.clone_from(&message.headers);
+                record.timestamp = message.timestamp;
+                record.partition = message.partition;
                 let refused = |e: &KrafkaError| self.failed(&format!("record {} of {topic} was refused", index + 1), e);
                 let queued = timeout_at(deadline, producer.enqueue(record))
                     .await

@@ -22,6 +22,7 @@ fn message(key: Option<&str>, value: Option<&str>) -> Message {
     Message {
         key: key.map(bytes),
         value: value.map(bytes),
+        ..Message::default()
     }
 }
 

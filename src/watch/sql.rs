@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Subject;
-use crate::config::{Case, Given};
+use crate::config::{Case, Given, RecordFormat};
 use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{LABEL_RUN, Names, RunLease, Script, Target, run_id, substitute};
 use crate::engine::StepCx;
@@ -96,11 +96,15 @@ impl SqlJob {
                 .map(|topic| Given {
                     topic: topic.clone(),
                     partitions: 1,
+                    format: RecordFormat::Json,
                     records: Vec::new(),
                 })
                 .collect(),
             expect: Vec::new(),
+            forbid: Vec::new(),
             within: RUNS,
+            tags: Vec::new(),
+            skip: None,
         };
         let script = substitute(&case, &self.target.kafka_internal, str::to_owned)?;
         let topics = topics.into_iter().map(|name| Topic { name, partitions: 1 }).collect();

@@ -96,3 +96,71 @@ fn an_invalid_record_names_its_line() {
         &["RECORD_INVALID", "in.jsonl:3:7"],
     );
 }
+
+#[test]
+fn all_errors_of_all_cases_are_told_at_once() {
+    let world = World::new();
+    world.write("job.sql", SQL);
+    world.write(
+        "cases/a.test.yaml",
+        &CASE
+            .replace("sql: job.sql", "sql: ../job.sql")
+            .replace("unordered", "sorted"),
+    );
+    let b = CASE
+        .replace("sql: job.sql", "sql: ../job.sql")
+        .replace("version: 1\n", "version: 1\ncolour: red\n");
+    world.write("cases/b.test.yaml", &b.replace("  o:\n", "  o:\n    partitions: 0\n"));
+    let run = world.run(&["test", "cases"]);
+    expect(
+        &run,
+        22,
+        &[
+            "a.test.yaml:9:12",
+            "b.test.yaml:2:1",
+            "b.test.yaml:6:17",
+            "3 errors; nothing was started",
+        ],
+    );
+    let run = world.run(&["test", "cases", "-o", "json"]);
+    assert_eq!(run.stdout.lines().count(), 3, "{}", run.stdout);
+}
+
+#[test]
+fn cases_are_listed_and_checked_without_an_engine() {
+    let world = World::new();
+    world.write("job.sql", SQL);
+    for (name, tags) in [("orders", "[sql]"), ("joins", "[sql, slow]"), ("windows", "[]")] {
+        world.write(&format!("{name}.test.yaml"), &format!("{CASE}tags: {tags}\n"));
+    }
+    let names = |args: &[&str]| {
+        let run = world.run(&[&["test", ".", "--list", "-o", "json"], args].concat());
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        let lines = run
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines
+            .map(|line| line["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), ["joins", "orders", "windows"]);
+    assert_eq!(names(&["-k", "o*", "-k", "JOIN"]), ["joins", "orders"]);
+    assert_eq!(names(&["--tag", "sql", "--tag", "!slow"]), ["orders"]);
+    assert_eq!(names(&["--shard", "2/2"]), ["orders"]);
+    let run = world.run(&["test", ".", "--dry-run", "-k", "orders"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    assert!(
+        run.stdout.contains("topics o, t; 1 records in, 1 expected") && run.stdout.contains("nothing was started"),
+        "{}",
+        run.stdout
+    );
+    expect(&world.run(&["test", ".", "-k", "nonsense"]), 22, &["none of 3 cases"]);
+    expect(&world.run(&["test", "--rerun-failed"]), 22, &["no case is known"]);
+    expect(&world.run(&["test"]), 2, &["PATHS"]);
+    expect(
+        &world.run(&["test", ".", "--shard", "3/2"]),
+        2,
+        &["`3/2` is no part of all"],
+    );
+}

@@ -6,7 +6,7 @@ mod down;
 pub(in crate::cli) mod image;
 pub(super) mod job;
 mod status;
-mod test;
+pub(super) mod test;
 pub(super) mod topic;
 mod up;
 pub(in crate::cli) mod watch;
@@ -84,7 +84,7 @@ pub(super) async fn run(command: Command, session: &Session) -> ExitCode {
         } => up::run(session, profile.profile.as_deref(), dry_run, switch_context).await,
         Command::Down { profile } => down::run(session, profile.profile.as_deref()).await,
         Command::Status { profile } => status::run(session, profile.profile.as_deref()).await,
-        Command::Test { paths, profile } => test::run(session, &paths, profile.as_deref()).await,
+        Command::Test(args) => test::run(session, &args).await,
         Command::Job(job) => job::run(session, job.command).await,
         Command::Topic(topic) => topic::run(session, topic.command).await,
         Command::Demo { fix, profile } => demo::run(session, fix, profile.as_deref()).await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::Renderer;
-use super::lines::end_line;
+use super::lines::{end_line, is_detail};
 use crate::cli::output::{Style, human_bytes};
 use crate::event::{Event, EventKind};
 
@@ -16,6 +16,7 @@ pub(super) struct Human {
     verbose: bool,
     all: MultiProgress,
     bars: BTreeMap<String, (ProgressBar, String)>,
+    many: bool,
 }
 
 impl Human {
@@ -26,6 +27,7 @@ impl Human {
             verbose,
             all,
             bars: BTreeMap::new(),
+            many: false,
         }
     }
 
@@ -44,6 +46,9 @@ impl Human {
 
 impl Renderer for Human {
     fn event(&mut self, event: &Event) {
+        if let EventKind::CasesReady { total, .. } = &event.kind {
+            self.many = *total > 1;
+        }
         match &event.kind {
             EventKind::StepStarted { step, title } => {
                 let bar = self.all.add(ProgressBar::new_spinner());
@@ -81,6 +86,9 @@ impl Renderer for Human {
                 {
                     bar.finish_and_clear();
                     self.all.remove(&bar);
+                }
+                if self.many && !self.verbose && is_detail(kind) {
+                    return;
                 }
                 if let Some(line) = end_line(kind, self.style) {
                     self.keep(&line);

@@ -16,6 +16,7 @@ pub(super) struct Lines {
     verbose: bool,
     running: BTreeMap<String, (String, Instant, String)>,
     last_line: Instant,
+    many: bool,
 }
 
 impl Lines {
@@ -25,6 +26,7 @@ impl Lines {
             verbose,
             running: BTreeMap::new(),
             last_line: Instant::now(),
+            many: false,
         }
     }
 
@@ -37,6 +39,12 @@ impl Lines {
 
 impl Renderer for Lines {
     fn event(&mut self, event: &Event) {
+        if let EventKind::CasesReady { total, .. } = &event.kind {
+            self.many = *total > 1;
+        }
+        if self.many && !self.verbose && is_detail(&event.kind) {
+            return;
+        }
         match &event.kind {
             EventKind::StepStarted { step, title } => {
                 self.running
@@ -83,6 +91,17 @@ impl Renderer for Lines {
                 ));
             }
         }
+    }
+}
+
+/// Whether an event is a part of a case, which is told in one line where there are many.
+pub(super) fn is_detail(kind: &EventKind) -> bool {
+    match kind {
+        EventKind::StepStarted { step, .. }
+        | EventKind::StepFinished { step, .. }
+        | EventKind::StepFailed { step, .. } => step.starts_with("case/"),
+        EventKind::CaseStarted { .. } => true,
+        _ => false,
     }
 }
 
@@ -141,6 +160,9 @@ pub(super) fn end_line(kind: &EventKind, style: Style) -> Option<String> {
             )
         }
         EventKind::Note { message } => format!("{}  {message}", style.dim("note")),
+        EventKind::CasesReady { total, side_by_side } if *side_by_side > 1 => {
+            format!("{} {total} cases, {side_by_side} side by side", style.dim("cases"))
+        }
         EventKind::CaseStarted { case } => format!("{} {case}", style.dim("case ")),
         EventKind::CaseFinished {
             case,
@@ -153,6 +175,7 @@ pub(super) fn end_line(kind: &EventKind, style: Style) -> Option<String> {
                 Verdict::Pass => style.good("PASS "),
                 Verdict::Fail => style.bad("FAIL "),
                 Verdict::Error => style.bad("ERROR"),
+                Verdict::Skip => style.warn("SKIP "),
             };
             let mut out = format!(
                 "{verdict} {case} {}",
@@ -175,6 +198,7 @@ pub(super) fn end_line(kind: &EventKind, style: Style) -> Option<String> {
         }
         EventKind::RunFinished { ok: true, summary } => format!("{} {summary}", style.good("done ")),
         EventKind::RunFinished { ok: false, .. }
+        | EventKind::CasesReady { .. }
         | EventKind::PlanReady { .. }
         | EventKind::StepStarted { .. }
         | EventKind::StepProgress { .. }

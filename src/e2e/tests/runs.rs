@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Summary, Target, run_cases};
+use super::super::{RunOptions, Summary, Target, run_cases};
 use super::record;
-use crate::config::{Case, Expectation, Given, Match};
+use crate::config::{Case, Expectation, Given, Match, RecordFormat};
 use crate::diag::Reason;
 use crate::event::{Event, EventKind, EventSink, Verdict};
 use crate::flink::fake::{Behaviour, Fake};
@@ -27,6 +27,7 @@ fn case(total: i32) -> Case {
         given: vec![Given {
             topic: "orders".to_owned(),
             partitions: 1,
+            format: RecordFormat::Json,
             records: vec![
                 record(None, json!({"amount": 10}), 5),
                 record(None, json!({"amount": 7}), 6),
@@ -36,7 +37,11 @@ fn case(total: i32) -> Case {
             topic: "totals".to_owned(),
             mode: Match::LastPerKey,
             records: vec![record(Some(json!("all")), json!({"total": total}), 9)],
+            ..Expectation::default()
         }],
+        forbid: Vec::new(),
+        tags: Vec::new(),
+        skip: None,
         // a slow machine must not make a verdict; a wrong last value is only known to be wrong at the end
         within: Duration::from_secs(if total == 17 { 120 } else { 8 }),
     }
@@ -65,6 +70,7 @@ async fn flink(bootstrap: String, mut created: UnboundedReceiver<Value>) {
             Message {
                 key: Some(Bytes::from_static(b"all")),
                 value: Some(json!({"total": total}).to_string().into()),
+                ..Message::default()
             }
         });
         kafka
@@ -91,6 +97,7 @@ impl World {
             client,
             namespace: "flink".to_owned(),
             session: "session".to_owned(),
+            operator: None,
             kafka_local: broker.bootstrap_servers(),
             kafka_internal: "kafka:9092".to_owned(),
         };
@@ -105,7 +112,16 @@ impl World {
     }
 
     async fn run(&self, cases: Vec<Case>, cancel: &CancellationToken) -> Summary {
-        run_cases(cases, self.target.clone(), self.events.clone(), cancel.clone()).await
+        // one after another, in the order of the cases
+        let options = RunOptions {
+            jobs: Some(1),
+            ..RunOptions::default()
+        };
+        self.run_with(cases, &options, cancel).await
+    }
+
+    async fn run_with(&self, cases: Vec<Case>, options: &RunOptions, cancel: &CancellationToken) -> Summary {
+        run_cases(cases, self.target.clone(), options, self.events.clone(), cancel.clone()).await
     }
 
     /// What is left in Kafka and in the cluster.
@@ -301,5 +317,119 @@ async fn without_kafka_every_case_says_so() {
             .verdicts()
             .iter()
             .all(|(_, detail)| detail[0].contains(unreachable))
+    );
+}
+
+#[tokio::test]
+async fn cases_run_side_by_side_and_are_told_in_their_order() {
+    let world = World::new(Behaviour::Runs).await;
+    let options = RunOptions {
+        repeat: 2,
+        jobs: Some(3),
+        ..RunOptions::default()
+    };
+    let mut aside = case(17);
+    aside.skip = Some("waits for FLINK-1".to_owned());
+    let cases = vec![case(17), case(18), aside];
+    let summary = world.run_with(cases, &options, &CancellationToken::new()).await;
+    assert_eq!((summary.passed, summary.failed, summary.set_aside), (2, 2, 1));
+    let titles: Vec<_> = summary
+        .cases
+        .iter()
+        .map(|case| (case.title.as_str(), case.verdict))
+        .collect();
+    assert_eq!(
+        titles,
+        [
+            ("Orders", Verdict::Skip),
+            ("Orders #1", Verdict::Pass),
+            ("Orders #1", Verdict::Fail),
+            ("Orders #2", Verdict::Pass),
+            ("Orders #2", Verdict::Fail),
+        ]
+    );
+    assert_eq!(world.left().await, Vec::<String>::new());
+    let steps = |case: &super::super::CaseReport| case.marks.iter().filter(|mark| mark.kind == "step").count();
+    assert!(
+        summary.cases.iter().skip(1).all(|case| steps(case) >= 4),
+        "{:?}",
+        summary.cases[1].marks
+    );
+}
+
+#[tokio::test]
+async fn the_first_bad_case_ends_the_run_if_that_is_asked_for() {
+    let world = World::new(Behaviour::Runs).await;
+    let options = RunOptions {
+        jobs: Some(1),
+        fail_fast: true,
+        ..RunOptions::default()
+    };
+    let cases = vec![case(17), case(18), case(17)];
+    let summary = world.run_with(cases, &options, &CancellationToken::new()).await;
+    assert_eq!((summary.passed, summary.failed, summary.skipped), (1, 1, 1));
+    assert_eq!(summary.cases.len(), 3);
+    assert_eq!(world.left().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_ends_with_its_bound_and_leaves_nothing() {
+    let world = World::new(Behaviour::Runs).await;
+    let options = RunOptions {
+        jobs: Some(1),
+        bound: Some(Duration::from_millis(1500)),
+        ..RunOptions::default()
+    };
+    let mut endless = case(99);
+    endless.within = Duration::from_secs(600);
+    let summary = world
+        .run_with(vec![endless, case(17)], &options, &CancellationToken::new())
+        .await;
+    assert_eq!((summary.errors, summary.skipped), (1, 1));
+    assert_eq!(summary.cases[0].failure.as_ref().unwrap().id(), Reason::TimedOut);
+    assert_eq!(world.left().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_failed_is_kept_and_told_if_that_is_asked_for() {
+    let world = World::new(Behaviour::Runs).await;
+    let folder = tempfile::tempdir().unwrap();
+    let options = RunOptions {
+        jobs: Some(1),
+        keep: true,
+        evidence: Some(folder.path().to_owned()),
+        ..RunOptions::default()
+    };
+    let summary = world
+        .run_with(vec![case(17), case(18)], &options, &CancellationToken::new())
+        .await;
+    assert_eq!((summary.passed, summary.failed), (1, 1));
+    let left = world.left().await;
+    let ours = |what: &str| {
+        left.iter()
+            .filter(|name| name.contains("-2-orders") && name.contains(what))
+            .count()
+    };
+    assert_eq!(
+        (ours("flinksessionjobs"), ours("-totals"), ours("-1-")),
+        (1, 1, 0),
+        "{left:?}"
+    );
+    let evidence = summary.cases[1].folder.as_ref().unwrap();
+    let read = |name: &str| std::fs::read_to_string(evidence.join(name)).unwrap();
+    assert!(
+        read("difference.txt").contains("expected 18, seen 17"),
+        "{}",
+        read("difference.txt")
+    );
+    assert!(
+        read("seen-totals.jsonl").contains("{\"total\":17}"),
+        "{}",
+        read("seen-totals.jsonl")
+    );
+    assert!(summary.cases[0].folder.is_none() && summary.cases[0].evidence.is_empty());
+    assert!(
+        !std::fs::exists(evidence.join("seen-orders.jsonl")).unwrap(),
+        "what was given is not read"
     );
 }

@@ -3,6 +3,7 @@
 
 mod applications;
 mod cases;
+mod examples;
 mod images;
 mod jobs;
 mod kill;

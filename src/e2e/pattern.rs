@@ -1,0 +1,345 @@
+//! What an expected value stands for: a value, or one with patterns, with some of its fields, with numbers that may be
+//! a little apart.
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::value::{canonical, number};
+use crate::config::Fields;
+
+/// How values are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rules {
+    /// Which fields count.
+    pub(super) fields: Fields,
+    /// How far numbers may be apart.
+    pub(super) tolerance: f64,
+}
+
+impl Rules {
+    /// By value, all fields.
+    pub(super) const STRICT: Self = Self {
+        fields: Fields::Strict,
+        tolerance: 0.0,
+    };
+}
+
+/// An expected value, ready to be compared.
+#[derive(Debug, Clone)]
+pub(super) enum Want {
+    /// Anything that is there: `{$any: true}`.
+    Any,
+    /// A text that matches: `{$regex: PATTERN}`.
+    Text(Regex),
+    /// A number, `null`, a boolean or a text; its canonical form.
+    Scalar(Value, String),
+    /// A list, item by item.
+    List(Vec<Self>),
+    /// A mapping.
+    Map(Vec<(String, Self)>),
+}
+
+impl Want {
+    /// What a value of a case stands for. Its patterns were checked when the case was read.
+    pub(super) fn of(value: &Value) -> Self {
+        match value {
+            Value::Array(items) => Self::List(items.iter().map(Self::of).collect()),
+            Value::Object(fields) => {
+                if fields.len() == 1 {
+                    if fields.get("$any") == Some(&Value::Bool(true)) {
+                        return Self::Any;
+                    }
+                    if let Some(regex) = fields
+                        .get("$regex")
+                        .and_then(Value::as_str)
+                        .and_then(|p| Regex::new(p).ok())
+                    {
+                        return Self::Text(regex);
+                    }
+                }
+                Self::Map(
+                    fields
+                        .iter()
+                        .map(|(name, value)| (name.clone(), Self::of(value)))
+                        .collect(),
+                )
+            }
+            scalar => Self::Scalar(scalar.clone(), canonical(scalar)),
+        }
+    }
+
+    /// Whether there is no pattern in it, so that it is one value.
+    pub(super) fn is_value(&self) -> bool {
+        match self {
+            Self::Any | Self::Text(_) => false,
+            Self::Scalar(..) => true,
+            Self::List(items) => items.iter().all(Self::is_value),
+            Self::Map(fields) => fields.iter().all(|(_, want)| want.is_value()),
+        }
+    }
+
+    /// Whether a seen value is what is expected.
+    pub(super) fn fits(&self, seen: &Value, rules: Rules) -> bool {
+        match (self, seen) {
+            (Self::Any, _) => true,
+            (Self::Text(regex), Value::String(text)) => regex.is_match(text),
+            (Self::Scalar(want, canon), seen) => scalar_fits(want, canon, seen, rules.tolerance),
+            (Self::List(wants), Value::Array(items)) => {
+                wants.len() == items.len() && wants.iter().zip(items).all(|(want, item)| want.fits(item, rules))
+            }
+            (Self::Map(wants), Value::Object(fields)) => {
+                (rules.fields == Fields::Partial || wants.len() == fields.len())
+                    && wants
+                        .iter()
+                        .all(|(name, want)| fields.get(name).is_some_and(|value| want.fits(value, rules)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Where a seen value is not what is expected: `path: expected …, seen …`, one entry a place.
+    pub(super) fn differences(&self, seen: &Value, rules: Rules) -> Vec<String> {
+        let mut out = Vec::new();
+        self.compare("", Some(seen), rules, &mut out);
+        out
+    }
+
+    fn compare(&self, path: &str, seen: Option<&Value>, rules: Rules, out: &mut Vec<String>) {
+        match (self, seen) {
+            (Self::Map(wants), Some(Value::Object(fields))) => {
+                let below = |name: &str| {
+                    if path.is_empty() {
+                        name.to_owned()
+                    } else {
+                        format!("{path}.{name}")
+                    }
+                };
+                for (name, want) in wants {
+                    want.compare(&below(name), fields.get(name), rules, out);
+                }
+                if rules.fields == Fields::Strict {
+                    let more = fields
+                        .iter()
+                        .filter(|(name, _)| !wants.iter().any(|(known, _)| known == *name));
+                    out.extend(more.map(|(name, value)| format!("{}: expected nothing, seen {value}", below(name))));
+                }
+            }
+            (Self::List(wants), Some(Value::Array(items))) => {
+                for i in 0..wants.len().max(items.len()) {
+                    let below = format!("{path}[{i}]");
+                    match (wants.get(i), items.get(i)) {
+                        (Some(want), item) => want.compare(&below, item, rules, out),
+                        (None, Some(item)) => out.push(format!("{below}: expected nothing, seen {item}")),
+                        (None, None) => {}
+                    }
+                }
+            }
+            (want, Some(seen)) if want.fits(seen, rules) => {}
+            (want, seen) => {
+                let place = if path.is_empty() { "value" } else { path };
+                let seen = seen.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+                out.push(format!("{place}: expected {want}, seen {seen}"));
+            }
+        }
+    }
+
+    /// How alike a seen value is, from 0 to 1: the share of fields that fit.
+    pub(super) fn similarity(&self, seen: &Value, rules: Rules) -> f64 {
+        match (self, seen) {
+            (Self::Map(wants), Value::Object(fields)) => {
+                let all = match rules.fields {
+                    Fields::Strict => wants.len().max(fields.len()),
+                    Fields::Partial => wants.len(),
+                };
+                let fit =
+                    |(name, want): &&(String, Self)| fields.get(name).is_some_and(|value| want.fits(value, rules));
+                wants.iter().filter(fit).count() as f64 / all.max(1) as f64
+            }
+            (want, seen) => f64::from(u8::from(want.fits(seen, rules))),
+        }
+    }
+}
+
+impl std::fmt::Display for Want {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Text(regex) => write!(f, "a text like /{regex}/"),
+            Self::Scalar(value, _) => write!(f, "{value}"),
+            Self::List(items) => {
+                f.write_str("[")?;
+                for (i, item) in items.iter().enumerate() {
+                    write!(f, "{}{item}", if i > 0 { "," } else { "" })?;
+                }
+                f.write_str("]")
+            }
+            Self::Map(fields) => {
+                f.write_str("{")?;
+                for (i, (name, want)) in fields.iter().enumerate() {
+                    let comma = if i > 0 { "," } else { "" };
+                    write!(f, "{comma}{}:{want}", Value::from(name.as_str()))?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+fn scalar_fits(want: &Value, canon: &str, seen: &Value, tolerance: f64) -> bool {
+    match (want, seen) {
+        (Value::Number(want), Value::Number(seen)) => {
+            number(seen) == canon || tolerance > 0.0 && near(want.as_f64(), seen.as_f64(), tolerance)
+        }
+        (Value::Number(_), _) | (_, Value::Number(_)) => false,
+        _ => want == seen,
+    }
+}
+
+/// Whether two numbers are no further apart than `tolerance`; what cannot be written exactly in binary (1.1 - 1.0 is a
+/// little more than 0.1) does not count.
+fn near(a: Option<f64>, b: Option<f64>, tolerance: f64) -> bool {
+    let (Some(a), Some(b)) = (a, b) else { return false };
+    (a - b).abs() <= tolerance * (1.0 + 1e-9) + f64::EPSILON * a.abs().max(b.abs())
+}
+
+/// The fields that a value names, as a text that is equal for values that name the same.
+pub(super) fn shape(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(shape).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => {
+            let mut all: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), shape(value)))
+                .collect();
+            all.sort_unstable();
+            format!("{{{}}}", all.join(","))
+        }
+        _ => ".".to_owned(),
+    }
+}
+
+/// The part of a seen value that `like` names, in its canonical form; `None` where something of it is not there.
+pub(super) fn project(like: &Value, seen: &Value) -> Option<String> {
+    fn part(like: &Value, seen: &Value) -> Option<Value> {
+        match (like, seen) {
+            (Value::Object(names), Value::Object(fields)) => names
+                .iter()
+                .map(|(name, like)| Some((name.clone(), part(like, fields.get(name)?)?)))
+                .collect::<Option<serde_json::Map<_, _>>>()
+                .map(Value::Object),
+            (Value::Array(likes), Value::Array(items)) if likes.len() == items.len() => likes
+                .iter()
+                .zip(items)
+                .map(|(like, item)| part(like, item))
+                .collect::<Option<Vec<_>>>()
+                .map(Value::Array),
+            (Value::Object(_) | Value::Array(_), _) => None,
+            (_, seen) => Some(seen.clone()),
+        }
+    }
+    part(like, seen).map(|part| canonical(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const PARTIAL: Rules = Rules {
+        fields: Fields::Partial,
+        tolerance: 0.0,
+    };
+
+    fn near(tolerance: f64) -> Rules {
+        Rules {
+            fields: Fields::Strict,
+            tolerance,
+        }
+    }
+
+    #[test]
+    fn patterns_stand_for_what_they_say() {
+        let want = Want::of(&json!({"id": {"$regex": "^o[0-9]+$"}, "at": {"$any": true}, "n": [1, {"$any": true}]}));
+        assert!(!want.is_value());
+        let fits = |seen: Value| want.fits(&seen, Rules::STRICT);
+        assert!(fits(json!({"id": "o17", "at": null, "n": [1.0, "x"]})));
+        for wrong in [
+            json!({"id": "x17", "at": 1, "n": [1, 2]}),
+            json!({"id": 17, "at": 1, "n": [1, 2]}),
+            json!({"id": "o17", "n": [1, 2]}),
+            json!({"id": "o17", "at": 1, "n": [1]}),
+            json!({"id": "o17", "at": 1, "n": [1, 2], "more": 1}),
+        ] {
+            assert!(!fits(wrong.clone()), "{wrong}");
+        }
+        assert_eq!(
+            want.differences(&json!({"id": 1, "n": [2]}), Rules::STRICT),
+            [
+                "id: expected a text like /^o[0-9]+$/, seen 1",
+                "at: expected anything, seen nothing",
+                "n[0]: expected 1, seen 2",
+                "n[1]: expected anything, seen nothing",
+            ]
+        );
+    }
+
+    #[test]
+    fn some_fields_are_all_that_counts_if_the_case_says_so() {
+        let want = Want::of(&json!({"a": {"b": 1}}));
+        let seen = json!({"a": {"b": 1, "c": 2}, "d": 3});
+        assert!(want.fits(&seen, PARTIAL) && !want.fits(&seen, Rules::STRICT));
+        assert!(
+            !want.fits(&json!({"a": {"c": 2}}), PARTIAL),
+            "what is named has to be there"
+        );
+        assert!(want.differences(&seen, PARTIAL).is_empty());
+        assert_eq!(
+            want.differences(&seen, Rules::STRICT),
+            ["a.c: expected nothing, seen 2", "d: expected nothing, seen 3"]
+        );
+    }
+
+    #[test]
+    fn numbers_may_be_apart_as_far_as_is_said() {
+        let want = Want::of(&json!({"x": 1.0, "n": null, "t": "1"}));
+        let fits = |x: Value, by| want.fits(&json!({"x": x, "n": null, "t": "1"}), near(by));
+        assert!(fits(json!(1.1), 0.1) && fits(json!(0.9), 0.1) && fits(json!(1), 0.0));
+        assert!(!fits(json!(1.1001), 0.1) && !fits(json!(1.0001), 0.0) && !fits(json!("1"), 9.0));
+        assert!(!fits(json!(null), 9.0));
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (-3i64..3).prop_map(Value::from),
+            (-3i64..3).prop_map(|n| Value::from(n as f64 / 2.0)),
+            "[ab]{0,2}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(2, 12, 3, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                proptest::collection::btree_map("[a-c]", inner, 0..3)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn without_patterns_it_is_equality(a in values(), b in values()) {
+            let want = Want::of(&a);
+            prop_assert!(want.is_value() && want.fits(&a, Rules::STRICT) && want.fits(&a, PARTIAL));
+            let equal = canonical(&a) == canonical(&b);
+            prop_assert_eq!(want.fits(&b, Rules::STRICT), equal);
+            prop_assert_eq!(want.differences(&b, Rules::STRICT).is_empty(), equal);
+        }
+
+        #[test]
+        fn a_projection_is_equal_where_the_named_fields_fit(a in values(), b in values()) {
+            prop_assert_eq!(project(&a, &b) == Some(canonical(&a)), Want::of(&a).fits(&b, PARTIAL), "{} {}", a, b);
+        }
+    }
+}
