@@ -99,6 +99,40 @@ fn what_somebody_deleted_or_changed_is_brought_back() {
 
 #[test]
 #[ignore = "needs a real Docker engine"]
+fn what_runs_another_build_of_its_image_is_restarted_and_nothing_else() {
+    dev(&["up"]).ends_with(0);
+    let build = || {
+        let format = "jsonpath={.spec.template.metadata.annotations.flink-dev/builds}";
+        kubectl(&["-n", "flink", "get", "deployment", "session", "-o", format])
+    };
+    let broker = || kubectl(&["-n", "kafka", "get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    let (right, kafka) = (build(), broker());
+    assert!(right.len() == 12 && !kafka.is_empty(), "{right} {kafka}");
+    // as it is after the image was built anew: what runs was made from another one
+    let older = r#"{"spec":{"podTemplate":{"metadata":{"annotations":{"flink-dev/builds":"0123456789ab"}}}}}"#;
+    kubectl(&[
+        "-n",
+        "flink",
+        "patch",
+        "flinkdeployment",
+        "session",
+        "--type=merge",
+        "-p",
+        older,
+    ]);
+    let plan = dev(&["up", "--dry-run"]).ends_with(0).stdout;
+    assert!(
+        plan.lines()
+            .any(|l| l.starts_with("~ update") && l.contains("session cluster")),
+        "{plan}"
+    );
+    dev(&["up"]).ends_with(0);
+    assert_eq!((build(), broker()), (right, kafka));
+    dev(&["test", "examples/orders"]).ends_with(0);
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
 fn a_stopped_node_is_started_again() {
     dev(&["up"]).ends_with(0);
     docker(&["stop", "-t", "5", &super::steps::node()]);
