@@ -163,7 +163,7 @@ fn failed(missing: &[Artifact], output: &str, otherwise: Failure) -> Failure {
     Failure::new(Reason::ConnectorUnavailable, format!("{what} cannot be had: {why}"))
         .evidence(errors.iter().take(3).cloned().collect::<Vec<_>>().join("\n"))
         .next("give the jar's file: dev image build --lib FILE")
-        .next("or a repository that has it: a <mirror> in ~/.m2/settings.xml")
+        .next("a repository that has it: a <mirror> in ~/.m2/settings.xml")
 }
 
 /// A project that depends on the artifacts and on nothing that these depend on: a connector for SQL holds all it needs.

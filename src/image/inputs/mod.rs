@@ -248,7 +248,7 @@ fn choose_all(asked: &[String], target: &Target) -> Result<Vec<Choice>> {
                 ),
             )
             .next("give the connector's file: --lib FILE")
-            .next("or a base that tells: --base flink:2.2.1-java17")),
+            .next("a base that tells: --base flink:2.2.1-java17")),
         })
         .collect()
 }

@@ -137,7 +137,7 @@ fn java_of(jar: &Jar, main_class: Option<&str>, java: u16, target: &Target) -> R
     .next(format!(
         "compile for Java {java}: <maven.compiler.release>{java}</maven.compiler.release> (Maven), options.release = {java} (Gradle), --release {java} (javac)"
     ))
-    .next(format!("or a base with Java {needed}: --base IMAGE")))
+    .next(format!("a base with Java {needed}: --base IMAGE")))
 }
 
 /// Connectors for another Flink, and Flink itself inside of a jar.

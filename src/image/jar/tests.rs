@@ -87,7 +87,7 @@ fn a_class_for_a_newer_java_is_told_with_the_cure() {
     JAR_INVALID: app.jar is compiled for Java 21 (class file 65), and flink:2.2.1-java17 has Java 17
     | class com.acme.Job; 1 of 2 classes
     next: compile for Java 17: <maven.compiler.release>17</maven.compiler.release> (Maven), options.release = 17 (Gradle), --release 17 (javac)
-    next: or a base with Java 21: --base IMAGE
+    next: a base with Java 21: --base IMAGE
     ");
 }
 

@@ -62,11 +62,30 @@ pub(super) fn failure(project: &Path, tool: &str, output: &str, cwd: &Path) -> F
 /// The errors of an output, each once, in its order.
 pub(super) fn errors(output: &str) -> Vec<Error> {
     let mut found: Vec<Error> = Vec::new();
+    let mut last_is_new = false;
     for line in output.lines() {
-        if let Some(error) = error(line.trim())
-            && !found.contains(&error)
-        {
-            found.push(error);
+        let line = line.trim();
+        // javac tells what it did not find on a line of its own
+        let symbol = line
+            .strip_prefix("[ERROR]")
+            .unwrap_or(line)
+            .trim_start()
+            .strip_prefix("symbol:");
+        if let Some(symbol) = symbol {
+            if let Some(error) = found.last_mut().filter(|_| last_is_new) {
+                let symbol: Vec<&str> = symbol.split_whitespace().collect();
+                error.message = format!("{}: {}", error.message, symbol.join(" "));
+            }
+            last_is_new = false;
+        } else if let Some(error) = error(line) {
+            let known = found.iter().any(|f| {
+                (&f.file, f.line, f.column) == (&error.file, error.line, error.column)
+                    && f.message.starts_with(&error.message)
+            });
+            last_is_new = !known;
+            if !known {
+                found.push(error);
+            }
         }
     }
     found
@@ -151,7 +170,7 @@ warning: /w/p/src/main/java/C.java:5: warning: old
             })
             .collect();
         let expected = [
-            ("Job.java", 12, 34, "cannot find symbol"),
+            ("Job.java", 12, 34, "cannot find symbol: class Foo"),
             ("Job.kt", 3, 5, "Unresolved reference: x"),
             ("B.kt", 7, 9, "Unresolved reference 'y'."),
             ("C.java", 4, 0, "';' expected"),

@@ -93,7 +93,7 @@ pub(super) fn gradle(env: &Env, dir: &Path) -> Result<PathBuf> {
                 ),
             )
             .next("add the wrapper to the project: gradle wrapper")
-            .next("or build it yourself, then: dev image build --jar FILE")
+            .next("build it yourself, then: dev image build --jar FILE")
         })
 }
 
