@@ -63,9 +63,7 @@ impl Watcher {
             let start = Instant::now();
             let (now, whole) = look(&self.what).await;
             let took = start.elapsed();
-            if !whole {
-                self.pending = None;
-            } else if now == self.accepted {
+            if !whole || now == self.accepted {
                 self.pending = None;
             } else {
                 match &self.pending {
