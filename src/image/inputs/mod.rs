@@ -1,6 +1,7 @@
 //! From what a user has (a jar, a project, SQL or Python files, names of connectors) to what an image is made of:
 //! projects are built, connectors fetched, and everything is checked against the base before anything is made.
 
+mod base_lib;
 mod scripts;
 #[cfg(test)]
 mod tests;
@@ -104,16 +105,21 @@ impl Inputs {
             }
             Origin::Sql(_) | Origin::Python(_) => None,
         };
-        let artifacts = self
-            .without_those_of_the_base(artifacts, engine, base, &mut notes)
-            .await?;
+        let lib = if artifacts.is_empty() {
+            None
+        } else {
+            Some(base_lib::jars(engine, env, base).await?)
+        };
+        let artifacts = without_those_of_the_base(artifacts, lib.as_deref().unwrap_or_default(), base, &mut notes);
         let fetched = connector::fetch(&artifacts, engine, env, cx).await?;
         let open = |path: &PathBuf| app::Jar::open(path.clone());
         let libraries: Vec<app::Jar> = self.libraries.iter().chain(&fetched).map(open).collect::<Result<_>>()?;
         match app {
             Some(path) => {
                 let app = open(&path)?;
-                let main = self.checked(Some(&app), &libraries, &target, env, &mut notes).await?;
+                let main = self
+                    .checked((Some(&app), &libraries), lib, (engine, base, &target), env, &mut notes)
+                    .await?;
                 let name = self.name.clone().unwrap_or_else(|| app::default_name(&path));
                 let jars = Jars {
                     app,
@@ -128,70 +134,53 @@ impl Inputs {
                 })
             }
             None => {
-                self.checked(None, &libraries, &target, env, &mut notes).await?;
+                self.checked((None, &libraries), lib, (engine, base, &target), env, &mut notes)
+                    .await?;
                 let spec = self.of_scripts(&libraries, engine, base, env).await?;
                 Ok(Gathered { spec, jar: None, notes })
             }
         }
     }
 
-    /// Jars are read once more than they have to be where they are large: a reader of what nobody vouches for comes
-    /// before everything else.
+    /// Looks into all jars before anything is made of them; tells the class that is to be started.
     async fn checked(
         &self,
-        app: Option<&app::Jar>,
-        libraries: &[app::Jar],
-        target: &Target,
+        (app, libraries): (Option<&app::Jar>, &[app::Jar]),
+        lib: Option<Vec<jar::Jar>>,
+        (engine, base, target): (&Engine, &Base, &Target),
         env: &Env,
         notes: &mut Vec<String>,
     ) -> Result<Option<String>> {
         let jars: Vec<app::Jar> = app.into_iter().chain(libraries).cloned().collect();
-        let (cwd, target, main) = (env.cwd.clone(), target.clone(), self.main.clone());
+        let (cwd, scripts) = (env.cwd.clone(), app.is_none());
         let look = move || {
             let looked = jars.iter().map(|jar| {
                 let shown = jar.path.strip_prefix(&cwd).unwrap_or(&jar.path);
-                match &jar.bytes {
-                    Some(bytes) => jar::read_bytes(shown, bytes),
-                    None => jar::read(&jar.path).map(|looked| jar::Jar {
-                        path: shown.to_owned(),
-                        ..looked
-                    }),
+                let mut looked = match &jar.bytes {
+                    Some(bytes) => jar::read_bytes(shown, bytes)?,
+                    None => jar::read(&jar.path)?,
+                };
+                shown.clone_into(&mut looked.path);
+                if scripts {
+                    // the manifest of a library says nothing about what is to be started
+                    looked.main_class = None;
                 }
+                Ok(looked)
             });
-            jar::check(&looked.collect::<Result<Vec<_>>>()?, main.as_deref(), &target)
+            looked.collect::<Result<Vec<_>>>()
         };
-        let checked = tokio::task::spawn_blocking(look)
+        let looked = tokio::task::spawn_blocking(look)
             .await
             .map_err(|e| Failure::new(Reason::Internal, "looking into jars panicked").cause(&e))??;
+        // only what has connectors can clash with the image's
+        let lib = match lib {
+            Some(lib) => lib,
+            None if looked.iter().any(|jar| !jar.factories.is_empty()) => base_lib::jars(engine, env, base).await?,
+            None => Vec::new(),
+        };
+        let checked = jar::check(&looked, self.main.as_deref(), target, &lib)?;
         notes.extend(checked.notes);
-        // the manifest of a library says nothing about what is to be started
-        Ok(app.and(checked.main_class))
-    }
-
-    async fn without_those_of_the_base(
-        &self,
-        artifacts: Vec<Artifact>,
-        engine: &Engine,
-        base: &Base,
-        notes: &mut Vec<String>,
-    ) -> Result<Vec<Artifact>> {
-        if artifacts.is_empty() {
-            return Ok(artifacts);
-        }
-        let paths: Vec<String> = artifacts.iter().map(|a| format!("{LIB}/{}", a.file())).collect();
-        let there = engine.entries_of_image(&base.id, &paths).await?;
-        let mut missing = Vec::new();
-        for (artifact, there) in artifacts.into_iter().zip(there) {
-            if there.is_some() {
-                notes.push(format!(
-                    "{} has {} {} already",
-                    base.name, artifact.id, artifact.version
-                ));
-            } else {
-                missing.push(artifact);
-            }
-        }
-        Ok(missing)
+        Ok(checked.main_class)
     }
 
     async fn of_scripts(&self, libraries: &[app::Jar], engine: &Engine, base: &Base, env: &Env) -> Result<Spec> {
@@ -232,6 +221,24 @@ impl Inputs {
             labels: BTreeMap::new(),
         })
     }
+}
+
+/// What the base has already, under its very name, is left out.
+fn without_those_of_the_base(
+    artifacts: Vec<Artifact>,
+    lib: &[jar::Jar],
+    base: &Base,
+    notes: &mut Vec<String>,
+) -> Vec<Artifact> {
+    let (there, missing): (Vec<_>, Vec<_>) = artifacts
+        .into_iter()
+        .partition(|artifact| lib.iter().any(|jar| jar.name() == artifact.file()));
+    notes.extend(
+        there
+            .iter()
+            .map(|artifact| format!("{} has {} {} already", base.name, artifact.id, artifact.version)),
+    );
+    missing
 }
 
 /// What names of connectors stand for on this base: pure.

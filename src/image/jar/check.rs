@@ -32,12 +32,12 @@ pub struct Checked {
 }
 
 /// Checks that jars can run on an image: the application's first, then what it needs. `main` is the class that a user
-/// named.
+/// named; `base` are the jars in the image's `lib`, as far as their connectors count.
 ///
 /// # Errors
 /// [`Reason::JarInvalid`]: the class is not there (with the nearest that is), or classes are made for a newer Java;
 /// [`Reason::ConnectorInvalid`]: a connector is made for another Flink, or two clash.
-pub fn check(jars: &[Jar], main: Option<&str>, target: &Target) -> Result<Checked> {
+pub fn check(jars: &[Jar], main: Option<&str>, target: &Target, base: &[Jar]) -> Result<Checked> {
     let mut notes = Vec::new();
     let main_class = main_class(jars, main)?;
     if let Some(java) = target.java {
@@ -51,6 +51,7 @@ pub fn check(jars: &[Jar], main: Option<&str>, target: &Target) -> Result<Checke
         }
     }
     notes.extend(clashes(jars)?);
+    notes.extend(clashes_with_base(jars, base, target)?);
     Ok(Checked { main_class, notes })
 }
 
@@ -248,6 +249,43 @@ fn clashes(jars: &[Jar]) -> Result<Vec<String>> {
                 .evidence(format!("{}: {}", jar.path.display(), artifact.version))
                 .next("keep one of the two"));
             }
+        }
+    }
+    Ok(notes.into_iter().collect())
+}
+
+/// Connectors that the image has in another version, whose classes would be loaded instead of the jar's own.
+fn clashes_with_base(jars: &[Jar], base: &[Jar], target: &Target) -> Result<Vec<String>> {
+    let mut notes = BTreeSet::new();
+    for jar in jars {
+        for theirs in base
+            .iter()
+            .filter(|theirs| !theirs.factories.is_disjoint(&jar.factories))
+        {
+            let (own, other) = (connectors_of(jar), connectors_of(theirs));
+            let versions = |of: &BTreeSet<&Artifact>| of.iter().map(|a| a.version.clone()).collect::<BTreeSet<_>>();
+            let (own_versions, other_versions) = (versions(&own), versions(&other));
+            if own_versions.is_subset(&other_versions) {
+                notes.insert(format!(
+                    "{} brings a connector that {} has already, in {}: the image's is the one that is used",
+                    jar.name(),
+                    target.image,
+                    theirs.name()
+                ));
+                continue;
+            }
+            return Err(connector(format!(
+                "{} brings a connector that {} has in another version, which is loaded first",
+                jar.path.display(),
+                target.image
+            ))
+            .evidence(held(jar, &own))
+            .evidence(format!("in the image, {}", held(theirs, &other)))
+            .next(format!(
+                "leave it out of {} (scope `provided`), or take the version of the image",
+                jar.name()
+            ))
+            .next("a base without it: --base IMAGE"));
         }
     }
     Ok(notes.into_iter().collect())

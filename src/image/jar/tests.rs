@@ -49,7 +49,7 @@ fn a_good_jar_is_read_and_runs() {
         jar.classes.keys().collect::<Vec<_>>(),
         ["com.acme.Job", "com.acme.Job$1"]
     );
-    let checked = check(&[jar], None, &target()).unwrap();
+    let checked = check(&[jar], None, &target(), &[]).unwrap();
     assert_eq!(checked.main_class.as_deref(), Some("com.acme.Job"));
     assert_eq!(checked.notes, [""; 0]);
 }
@@ -62,7 +62,7 @@ fn a_class_that_is_not_there_has_its_nearest() {
         ("com/acme/OrdersJob$1.class", class(17)),
     ];
     let jar = app(dir.path(), &classes);
-    let wrong = |main: &str| check(std::slice::from_ref(&jar), Some(main), &target()).unwrap_err();
+    let wrong = |main: &str| check(std::slice::from_ref(&jar), Some(main), &target(), &[]).unwrap_err();
     insta::assert_snapshot!(told(&wrong("com.acme.OrderJob"), dir.path()), @r"
     JAR_INVALID: app.jar has no class com.acme.OrderJob
     | --main names it; the jar has 2 classes
@@ -72,7 +72,7 @@ fn a_class_that_is_not_there_has_its_nearest() {
     assert_eq!(wrong("OrdersJob").next_steps(), ["--main com.acme.OrdersJob"]);
     assert_eq!(wrong("com/acme/OrdersJob").next_steps(), ["--main com.acme.OrdersJob"]);
     assert!(wrong("io.x.Qqqqqqqqq").detail().evidence[1].contains("for example: com.acme.OrdersJob"));
-    assert_eq!(check(&[jar], None, &target()).unwrap().main_class, None);
+    assert_eq!(check(&[jar], None, &target(), &[]).unwrap().main_class, None);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_class_for_a_newer_java_is_told_with_the_cure() {
         dir.path(),
         &[("com/acme/Job.class", class(21)), ("com/acme/Old.class", class(8))],
     );
-    let failure = check(&[jar], Some("com.acme.Job"), &target()).unwrap_err();
+    let failure = check(&[jar], Some("com.acme.Job"), &target(), &[]).unwrap_err();
     insta::assert_snapshot!(told(&failure, dir.path()), @r"
     JAR_INVALID: app.jar is compiled for Java 21 (class file 65), and flink:2.2.1-java17 has Java 17
     | class com.acme.Job; 1 of 2 classes
@@ -102,14 +102,14 @@ fn a_few_foreign_classes_for_a_newer_java_are_a_note() {
             ("org/other/Vector.class", class(21)),
         ],
     );
-    let checked = check(std::slice::from_ref(&jar), Some("com.acme.Job"), &target()).unwrap();
+    let checked = check(std::slice::from_ref(&jar), Some("com.acme.Job"), &target(), &[]).unwrap();
     assert!(
         checked.notes[0].contains("1 of 3 classes are for a newer Java"),
         "{:?}",
         checked.notes
     );
     let unknown = Target { java: None, ..target() };
-    assert_eq!(check(&[jar], None, &unknown).unwrap().notes, [""; 0]);
+    assert_eq!(check(&[jar], None, &unknown, &[]).unwrap().notes, [""; 0]);
 }
 
 #[test]
@@ -124,19 +124,19 @@ fn two_connectors_that_clash_are_both_named() {
     ))
     .unwrap();
     let thin = read(&connector(dir.path(), "flink-connector-kafka", "5.0.0-2.2", factory)).unwrap();
-    let failure = check(&[fat.clone(), thin], None, &target()).unwrap_err();
+    let failure = check(&[fat.clone(), thin], None, &target(), &[]).unwrap_err();
     insta::assert_snapshot!(told(&failure, dir.path()), @r"
     CONNECTOR_INVALID: flink-sql-connector-kafka-5.0.0-2.2.jar and flink-connector-kafka-5.0.0-2.2.jar clash: both bring the connector org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicTableFactory
     | flink-sql-connector-kafka-5.0.0-2.2.jar: flink-sql-connector-kafka 5.0.0-2.2
     | flink-connector-kafka-5.0.0-2.2.jar: flink-connector-kafka 5.0.0-2.2
     next: keep one of the two: the fat one (flink-sql-connector-…) for SQL, or the one in your own jar
     ");
-    let twice = check(&[fat.clone(), fat.clone()], None, &target()).unwrap();
+    let twice = check(&[fat.clone(), fat.clone()], None, &target(), &[]).unwrap();
     assert!(twice.notes[0].contains("the same connector twice"), "{:?}", twice.notes);
     // a connector of one factory, in two versions of it
     let one = read(&connector(dir.path(), "flink-connector-x", "1.0.0-2.2", "a.One")).unwrap();
     let two = read(&connector(dir.path(), "flink-connector-x", "1.1.0-2.2", "a.Two")).unwrap();
-    let failure = check(&[one, two], None, &target()).unwrap_err();
+    let failure = check(&[one, two], None, &target(), &[]).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "flink-connector-x is there in two versions: 1.0.0-2.2 and 1.1.0-2.2"
@@ -144,10 +144,30 @@ fn two_connectors_that_clash_are_both_named() {
 }
 
 #[test]
+fn a_connector_that_the_image_has_in_another_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let factory = "org.apache.flink.x.Factory";
+    let own = read(&connector(dir.path(), "flink-connector-x", "1.0.0-2.2", factory)).unwrap();
+    let image = |version: &str| vec![read(&connector(dir.path(), "flink-sql-connector-x", version, factory)).unwrap()];
+    let failure = check(std::slice::from_ref(&own), None, &target(), &image("1.1.0-2.2")).unwrap_err();
+    insta::assert_snapshot!(told(&failure, dir.path()), @r"
+    CONNECTOR_INVALID: flink-connector-x-1.0.0-2.2.jar brings a connector that flink:2.2.1-java17 has in another version, which is loaded first
+    | flink-connector-x-1.0.0-2.2.jar: flink-connector-x 1.0.0-2.2
+    | in the image, flink-sql-connector-x-1.1.0-2.2.jar: flink-sql-connector-x 1.1.0-2.2
+    next: leave it out of flink-connector-x-1.0.0-2.2.jar (scope `provided`), or take the version of the image
+    next: a base without it: --base IMAGE
+    ");
+    let checked = check(std::slice::from_ref(&own), None, &target(), &image("1.0.0-2.2")).unwrap();
+    assert!(checked.notes[0].contains("has already"), "{:?}", checked.notes);
+    let other = vec![read(&connector(dir.path(), "flink-connector-y", "9.0.0-2.2", "a.Y")).unwrap()];
+    assert_eq!(check(&[own], None, &target(), &other).unwrap().notes, [""; 0]);
+}
+
+#[test]
 fn a_connector_for_another_flink_names_the_right_one() {
     let dir = tempfile::tempdir().unwrap();
     let old = read(&connector(dir.path(), "flink-sql-connector-kafka", "3.4.0-1.20", "a.K")).unwrap();
-    let failure = check(&[old], None, &target()).unwrap_err();
+    let failure = check(&[old], None, &target(), &[]).unwrap_err();
     insta::assert_snapshot!(told(&failure, dir.path()), @r"
     CONNECTOR_INVALID: flink-sql-connector-kafka-3.4.0-1.20.jar holds flink-sql-connector-kafka 3.4.0-1.20, made for Flink 1.20, and flink:2.2.1-java17 has Flink 2.2
     next: take flink-sql-connector-kafka 5.0.0-2.2
@@ -158,11 +178,11 @@ fn a_connector_for_another_flink_names_the_right_one() {
         "flink-sql-connector-kafka-4.0.1-2.0.jar",
         &[("a/B.class", class(11))],
     );
-    let failure = check(&[read(&bare).unwrap()], None, &target()).unwrap_err();
+    let failure = check(&[read(&bare).unwrap()], None, &target(), &[]).unwrap_err();
     assert_eq!(failure.next_steps(), ["take flink-sql-connector-kafka 5.0.0-2.2"]);
     // one that nobody knows: an earlier minor of the same major is a note
     let other = read(&connector(dir.path(), "flink-connector-x", "1.0.0-2.0", "a.X")).unwrap();
-    let checked = check(&[other], None, &target()).unwrap();
+    let checked = check(&[other], None, &target(), &[]).unwrap();
     assert!(
         checked.notes[0].contains("made for Flink 2.0, not for 2.2"),
         "{:?}",
@@ -186,10 +206,10 @@ fn flink_itself_in_a_jar_is_told() {
             ],
         )
     };
-    let failure = check(&[with("1.20.4")], None, &target()).unwrap_err();
+    let failure = check(&[with("1.20.4")], None, &target(), &[]).unwrap_err();
     assert_eq!(failure.id(), Reason::ConnectorInvalid);
     assert!(failure.to_string().contains("brings Flink 1.20.4 along"), "{failure}");
-    let checked = check(&[with("2.2.0")], None, &target()).unwrap();
+    let checked = check(&[with("2.2.0")], None, &target(), &[]).unwrap();
     assert!(checked.notes[0].contains("scope `provided`"), "{:?}", checked.notes);
 }
 

@@ -186,6 +186,29 @@ fn jars_that_cannot_run_on_the_image_are_refused() {
         27,
         &["made for Flink 1.20", "--connector kafka:5.0.0-2.2"],
     );
+    // the session cluster's image has the connector, in the version for its Flink
+    let coordinates = b"groupId=org.apache.flink\nartifactId=flink-connector-kafka\nversion=5.9.0-2.2\n".to_vec();
+    let factory = b"org.apache.flink.streaming.connectors.kafka.table.KafkaDynamicTableFactory\n".to_vec();
+    let shaded = jar(
+        dir.path(),
+        "shaded.jar",
+        &[
+            ("com/acme/Job.class", class(17)),
+            (service, factory),
+            (
+                "META-INF/maven/org.apache.flink/flink-connector-kafka/pom.properties",
+                coordinates,
+            ),
+        ],
+    );
+    refused(
+        &["--jar", &shaded, "--base", "flink-dev/sql-session:2.2.1"],
+        27,
+        &[
+            "in another version, which is loaded first",
+            "flink-sql-connector-kafka-5.0.0-2.2.jar",
+        ],
+    );
     let python = dir.path().join("x.py");
     std::fs::write(&python, "print(1)\n").unwrap();
     refused(&["--python", python.to_str().unwrap()], 53, &["has no Python"]);
