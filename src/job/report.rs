@@ -11,6 +11,9 @@ use crate::diag::Result;
 use crate::flink::{ENDED, refusal, root_cause};
 use crate::kube::text;
 
+/// Failures, each followed by a restart, from which on a job that restarts has failed.
+const RESTARTS: usize = 3;
+
 /// A line of the list of jobs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
@@ -157,7 +160,10 @@ pub async fn report(job: &Managed) -> Result<Report> {
         name: job.name.clone(),
         kind: job.kind,
         cluster: job.cluster.clone(),
-        verdict: verdict(&look),
+        verdict: match verdict(&look) {
+            Verdict::Unsettled if look.flink_state() == "RESTARTING" && failures.len() >= RESTARTS => Verdict::Failed,
+            verdict => verdict,
+        },
         wanted: wanted(&look.object).to_owned(),
         upgrade_mode: job.upgrade_mode().to_owned(),
         lifecycle: look.lifecycle().to_owned(),

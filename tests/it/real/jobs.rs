@@ -176,5 +176,18 @@ fn each_trap_ends_at_once_with_its_cause_and_leaves_nothing() {
         &["did you mean --session session?"],
     );
     trap(same, same, &["--parallelism", "500"], 86, &["wants 500 task slots"]);
+    let nowhere = [
+        "--set",
+        "execution.checkpointing.interval=1s",
+        "--set",
+        "execution.checkpointing.dir=file:///proc/nowhere",
+    ];
+    trap(
+        same,
+        same,
+        &nowhere,
+        81,
+        &["Failed to create directory", "file:/proc/nowhere"],
+    );
     trap(same, same, &["--var", "X=1"], 23, &["--var X"]);
 }
