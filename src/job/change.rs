@@ -12,7 +12,7 @@ use super::{logs, session, trouble};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::flink::{ENDED, SessionJob, refusal, root_cause};
-use crate::kube::{MANAGED_BY, MANAGER, PART_OF, apply, delete, get, text};
+use crate::kube::{MANAGED_BY, MANAGER, PART_OF, apply, delete, get, pods, text};
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(200);
@@ -234,7 +234,15 @@ impl Managed {
         while get(&self.client, &self.path()).await?.is_some() {
             self.pause(cx, "the operator has not let go of it", end, within).await?;
         }
-        Ok(())
+        // the cluster was this job's alone
+        loop {
+            let pods = pods(&self.client, &self.namespace, &pods_of(&self.cluster)).await?;
+            if pods.total == 0 {
+                return Ok(());
+            }
+            self.pause(cx, &format!("{} pods of it are still there", pods.total), end, within)
+                .await?;
+        }
     }
 
     /// Waits until operator and Flink agree that the job runs, and `more` holds.
