@@ -211,11 +211,11 @@ impl Managed {
             tail: 400,
         };
         let lines = logs::logs(self, wanted).await.unwrap_or_default();
-        let causes = lines
+        let mut causes = lines
             .iter()
             .filter(|l| l.from == "jobmanager" && l.line.starts_with("Caused by: "));
         causes
-            .last()
+            .next_back()
             .map(|l| format!("JobManager: {}", root_cause(&l.line)))
             .unwrap_or_default()
     }

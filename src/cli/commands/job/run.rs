@@ -10,12 +10,9 @@ use crate::event::EventKind;
 use crate::job::{self, Script, Started, Wanted};
 
 pub(super) async fn run(session: &Session, args: &Run) -> Result<ExitCode> {
-    match args.script.extension().and_then(|e| e.to_str()) {
-        Some("jar" | "py") => {
-            let message = "only SQL scripts can be run so far";
-            return Err(Failure::new(Reason::Usage, message).next("dev job run FILE.sql"));
-        }
-        _ => {}
+    if let Some("jar" | "py") = args.script.extension().and_then(|e| e.to_str()) {
+        let message = "only SQL scripts can be run so far";
+        return Err(Failure::new(Reason::Usage, message).next("dev job run FILE.sql"));
     }
     let mut place = super::place(session, &args.place).await?;
     if let Some(name) = &args.session {
