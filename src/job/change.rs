@@ -352,7 +352,7 @@ pub(super) fn pods_of(cluster: &str) -> String {
 /// Whether the session cluster of a job is there; for a better word than Flink's silence.
 ///
 /// # Errors
-/// As [`session::ready`].
+/// [`Reason::SessionNotFound`]; [`Reason::ComponentNotReady`] with what keeps it.
 pub async fn cluster_ready(job: &Managed) -> Result<()> {
     if job.kind == Kind::Session {
         session::ready(&job.client, &job.namespace, &job.cluster).await?;
