@@ -15,7 +15,7 @@ const KEPT: usize = 10_000;
 /// Something with a beginning and an end, or a moment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Mark {
-    /// What kind of thing it is, e.g. `step`, `records`, `checkpoint`, `restart`.
+    /// What kind of thing it is, `step`, `read`, `checkpoint` or `restart`.
     pub kind: &'static str,
     /// What it is, for people.
     pub label: String,
@@ -94,7 +94,7 @@ impl Journal {
         }
         for (topic, count) in counts {
             inner.marks.push(Mark {
-                kind: "records",
+                kind: "read",
                 label: format!("{count} from {}", named(topic)),
                 from: at,
                 to: at,

@@ -48,7 +48,7 @@ pub(super) fn summary() -> Summary {
         marks: vec![
             mark("step", "topics", 0, 120, true),
             mark("step", "job", 120, 2400, true),
-            mark("records", "3 from totals", 2500, 2500, true),
+            mark("read", "3 from totals", 2500, 2500, true),
             mark("checkpoint", "1 COMPLETED", 2000, 2030, true),
         ],
         ..report("good", Verdict::Pass)
