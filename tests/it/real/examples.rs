@@ -44,7 +44,7 @@ fn mutant(dir: &Path, example: &str, from: &str, to: &str) {
     let case = folder.join(format!("{example}.test.yaml"));
     edit(&case, from, to);
     // what is missing is only known to be missing at the end
-    edit(&case, "\nsql:", "\nwithin: 20s\nsql:");
+    edit(&case, "\nsql:", "\nwithin: 30s\nsql:");
 }
 
 #[test]
