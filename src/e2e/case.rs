@@ -24,7 +24,12 @@ use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
 use crate::event::{EventKind, EventSink};
 use crate::flink::{JobSpec, Phase, SessionJob};
-use crate::kafka::{Message, Topic, TopicClient};
+use crate::kafka::{Fetched, Message, Reader, Topic, TopicClient};
+
+/// How long records are read before they are compared.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// How soon a record comes that comes right behind another.
+const BEHIND: Duration = Duration::from_millis(5);
 
 /// How a case that could be run to its end came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +169,7 @@ impl Prepared {
         let produced = step("records", "records").run(produce, |n| format!("{n} acknowledged"));
         // the submission is one short request that is never dropped half way, so that it is known what exists
         let (job, produced) = tokio::join!(submit, produced);
+        drop(records);
         let job = job.inspect_err(|failure| job_step.end(Err(failure)))?;
         if let Err(failure) = produced {
             job_step.end(Err(&failure));
@@ -261,12 +267,7 @@ impl Prepared {
                 () = sleep_until(end), if verdict_at.is_none() => break,
                 () = settle.look(), if settling && !settle.settled() => {}
                 records = reader.next(Duration::from_secs(1)) => {
-                    let records = records?;
-                    if !records.is_empty() {
-                        settle.again();
-                        self.journal.records(&records, |topic| self.names.short(topic).to_owned());
-                        boards.add(&records);
-                    }
+                    self.take(records?, &mut reader, &mut boards, &mut settle).await?;
                 }
             }
         }
@@ -290,6 +291,28 @@ impl Prepared {
             lines.extend(job.evidence().await);
         }
         Ok(Outcome::Fail(lines))
+    }
+
+    /// Takes over records, and those that come right behind them: to compare many is no work for each few.
+    async fn take(
+        &self,
+        mut records: Vec<Fetched>,
+        reader: &mut Reader,
+        boards: &mut Boards,
+        settle: &mut Settle,
+    ) -> Result<()> {
+        let end = Instant::now() + TOGETHER;
+        while !records.is_empty() {
+            settle.again();
+            self.journal
+                .records(&records, |topic| self.names.short(topic).to_owned());
+            boards.add(&records);
+            if Instant::now() >= end {
+                break;
+            }
+            records = reader.next(BEHIND).await?;
+        }
+        Ok(())
     }
 
     async fn not_running(&self, job: &SessionJob, reason: &str, boards: &Boards) -> Failure {

@@ -91,6 +91,8 @@ pub(super) struct Board {
     seen: Vec<Seen>,
     /// The place in `seen` of the latest record of a key or window.
     latest: HashMap<String, usize>,
+    /// For an order: how many records from the first on are what the order begins with.
+    in_order: usize,
     /// The outcome as of the last record.
     outcome: OnceLock<Outcome>,
 }
@@ -161,6 +163,7 @@ impl Board {
             shapes,
             seen: Vec::new(),
             latest: HashMap::new(),
+            in_order: 0,
             outcome: OnceLock::new(),
         }
     }
@@ -216,6 +219,9 @@ impl Board {
             shape.by_value.entry(value).or_default().push(at);
         }
         self.seen.push(seen);
+        if self.in_order == at && at < self.rows.len() && self.fits(at, at) {
+            self.in_order += 1;
+        }
         self.outcome = OnceLock::new();
     }
 
@@ -268,7 +274,7 @@ impl Board {
 
     /// Whether what was read is what the order begins with.
     fn in_order(&self) -> bool {
-        self.seen.len() <= self.rows.len() && (0..self.seen.len()).all(|i| self.fits(i, i))
+        self.in_order == self.seen.len()
     }
 
     /// Whether nothing that still comes can make the expectation hold. A last value can be replaced, and of other
