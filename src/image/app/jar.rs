@@ -89,7 +89,7 @@ pub struct Jars {
 /// Checks jars against the base, and says what an image of them is made of: libraries below, for they change least.
 ///
 /// # Errors
-/// What [`check::jars`] finds.
+/// What `check::jars` finds.
 pub fn from_jars(name: &str, jars: &Jars, base: &Base) -> Result<Spec> {
     check::jars(&Subject {
         app: &jars.app,
