@@ -208,15 +208,12 @@ impl Managed {
             since: Some(Duration::from_secs(10)),
             previous: false,
             level: logs::Level::Trace,
-            tail: 400,
+            tail: 5000,
         };
         let lines = logs::logs(self, wanted).await.unwrap_or_default();
-        let mut causes = lines
-            .iter()
-            .filter(|l| l.from == "jobmanager" && l.line.starts_with("Caused by: "));
-        causes
-            .next_back()
-            .map(|l| format!("JobManager: {}", root_cause(&l.line)))
+        let log = lines.iter().filter(|l| l.from == "jobmanager").map(|l| l.line.as_str());
+        checkpoint_cause(log)
+            .map(|cause| format!("JobManager: {cause}"))
             .unwrap_or_default()
     }
 
@@ -344,6 +341,21 @@ fn no_savepoint_path(cluster: &str, kind: Kind, job: &str, own: &Value) -> Failu
     }
 }
 
+/// The root of the last failed checkpoint in a JobManager's log; other jobs write into it, too.
+fn checkpoint_cause<'a>(log: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (mut within, mut cause) = (false, None);
+    for line in log {
+        if line.contains("CheckpointException") {
+            within = true;
+        } else if logs::Level::of(line).is_some() {
+            within = false;
+        } else if within && line.starts_with("Caused by: ") {
+            cause = Some(root_cause(line));
+        }
+    }
+    cause
+}
+
 /// The pods' label of a Flink cluster.
 pub(super) fn pods_of(cluster: &str) -> String {
     format!("app={cluster},type=flink-native-kubernetes")
@@ -358,4 +370,25 @@ pub async fn cluster_ready(job: &Managed) -> Result<()> {
         session::ready(&job.client, &job.namespace, &job.cluster).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_checkpoint_is_told_from_those_of_others() {
+        let log = "2026-11-25 14:47:00,000 INFO  a.B [] - Failed to trigger checkpoint\n\
+                   org.apache.flink.runtime.checkpoint.CheckpointException: IO-problem detected.\n\
+                   \tat a.b(C.java:1)\n\
+                   Caused by: java.io.IOException: Failed to create savepoint directory at file:/proc/nowhere\n\
+                   2026-11-25 14:47:01,000 INFO  a.B [] - other\n\
+                   Caused by: java.lang.Exception: of another";
+        let cause = checkpoint_cause(log.lines()).unwrap();
+        assert_eq!(
+            cause,
+            "java.io.IOException: Failed to create savepoint directory at file:/proc/nowhere"
+        );
+        assert_eq!(checkpoint_cause("Caused by: x".lines()), None);
+    }
 }

@@ -33,7 +33,7 @@ pub enum Level {
 
 impl Level {
     /// The level that a line of Flink's log tells: `2026-11-25 14:10:22,476 INFO  …`.
-    fn of(line: &str) -> Option<Self> {
+    pub(super) fn of(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let date = words.next()?;
         if date.len() != 10 || !date.starts_with(|c: char| c.is_ascii_digit()) {
