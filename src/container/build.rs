@@ -7,6 +7,7 @@ use bollard::query_parameters::{BuildImageOptionsBuilder, BuilderVersion};
 use futures::StreamExt;
 use tokio_util::io::ReaderStream;
 
+use super::build_error::{explain, shorten};
 use super::{Context, Engine, message};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
@@ -21,6 +22,8 @@ pub struct Build {
     pub name: String,
     /// Its files, with the `Dockerfile` at the root.
     pub context: Context,
+    /// Path of the `Dockerfile` in the context; empty: `Dockerfile`.
+    pub file: String,
     /// Where the `Dockerfile` is found by people, for failures.
     pub dockerfile: String,
     /// Name of the stage; empty: the last one.
@@ -31,6 +34,12 @@ pub struct Build {
     pub labels: BTreeMap<String, String>,
     /// Whether the build's steps see the network of the engine's machine (for a proxy at its loopback address).
     pub host_network: bool,
+}
+
+impl Build {
+    fn file(&self) -> &str {
+        if self.file.is_empty() { "Dockerfile" } else { &self.file }
+    }
 }
 
 /// What a build made.
@@ -57,7 +66,7 @@ impl Engine {
         let body = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 * 1024);
         let to_map = |map: &BTreeMap<String, String>| -> HashMap<String, String> { map.clone().into_iter().collect() };
         let mut options = BuildImageOptionsBuilder::new()
-            .dockerfile("Dockerfile")
+            .dockerfile(build.file())
             .t(&build.name)
             .buildargs(&to_map(&build.args))
             .labels(&to_map(&build.labels))
@@ -181,94 +190,20 @@ impl Progress {
     }
 
     fn failure(&self, build: &Build, error: &str) -> Failure {
-        let failure = Failure::new(Reason::ImageBuildFailed, format!("{} could not be built", build.name));
+        let text = build.context.text(build.file()).unwrap_or_default();
         // those that were stopped because another one failed say "context canceled"
         let failed = self.vertices.values().filter(|v| !v.error.is_empty());
-        let Some(vertex) = failed.min_by_key(|v| v.error.contains("cancel")) else {
-            return failure.evidence(error);
-        };
-        let line = build
-            .context
-            .text("Dockerfile")
-            .and_then(|text| line_of(&text, &vertex.name));
-        let place = line.map_or_else(
-            || build.dockerfile.clone(),
-            |line| format!("{}:{line}", build.dockerfile),
-        );
-        let mut log: Vec<&str> = vertex.log.iter().map(String::as_str).collect();
-        if !vertex.partial.is_empty() {
-            log.push(&vertex.partial);
-        }
-        failure
-            .evidence(format!("{place}: {}", shorten(&vertex.name)))
-            .evidence(log.join("\n"))
-            .evidence(if vertex.error.contains(error) {
-                error
-            } else {
-                &vertex.error
-            })
+        let vertex = failed.min_by_key(|v| v.error.contains("cancel"));
+        let mut log: Vec<&str> = vertex.iter().flat_map(|v| v.log.iter().map(String::as_str)).collect();
+        log.extend(vertex.map(|v| v.partial.as_str()).filter(|rest| !rest.is_empty()));
+        let step = vertex.map(|v| (v.name.as_str(), v.error.as_str()));
+        explain(&build.dockerfile, &text, &build.target, step, error).evidence(log.join("\n"))
     }
-}
-
-/// The first 100 characters: a `RUN` may be as long as a script.
-fn shorten(name: &str) -> String {
-    let mut short: String = name.chars().take(100).collect();
-    if short.len() < name.len() {
-        short.push('…');
-    }
-    short
-}
-
-/// The line of the `Dockerfile` whose instruction a step is, e.g. of `[jars 3/5] RUN make  all`.
-fn line_of(dockerfile: &str, vertex: &str) -> Option<usize> {
-    let squeeze = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let instruction = squeeze(vertex.split_once("] ")?.1);
-    let lines: Vec<&str> = dockerfile.lines().collect();
-    let mut at = 0;
-    while at < lines.len() {
-        let first = at;
-        let mut logical = String::new();
-        while at < lines.len() {
-            let line = lines[at];
-            at += 1;
-            if line.trim_start().starts_with('#') {
-                // comments may stand between the lines of an instruction
-                if logical.is_empty() { break } else { continue }
-            }
-            match line.trim_end().strip_suffix('\\') {
-                Some(part) => logical.push_str(part),
-                None => {
-                    logical.push_str(line);
-                    break;
-                }
-            }
-            logical.push(' ');
-        }
-        let logical = squeeze(&logical);
-        // arguments are put in for variables of COPY and WORKDIR: what comes before the first one must do
-        let fixed = logical.split('$').next().unwrap_or_default().trim_end();
-        if !logical.is_empty() && (logical == instruction || (fixed.len() > 8 && instruction.starts_with(fixed))) {
-            return Some(first + 1);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DOCKERFILE: &str =
-        "FROM scratch AS a\n# why\nRUN one && \\\n    # between\n    two\nCOPY x /y\nWORKDIR /opt/flink/$A\n";
-
-    #[test]
-    fn a_step_is_found_in_its_dockerfile() {
-        assert_eq!(line_of(DOCKERFILE, "[a 2/3] RUN one &&     two"), Some(3));
-        assert_eq!(line_of(DOCKERFILE, "[a 3/3] COPY x /y"), Some(6));
-        assert_eq!(line_of(DOCKERFILE, "[a 3/3] WORKDIR /opt/flink/v1"), Some(7));
-        assert_eq!(line_of(DOCKERFILE, "[a 3/3] RUN other"), None);
-        assert_eq!(line_of(DOCKERFILE, "exporting to image"), None);
-    }
 
     #[test]
     fn sessions_differ() {

@@ -15,6 +15,9 @@ enum Content {
     Bytes(Cow<'static, [u8]>),
     /// A file of this machine, too large for memory.
     File(PathBuf),
+    /// A symbolic link to this.
+    Link(PathBuf),
+    Folder,
 }
 
 /// The files a build gets to see.
@@ -39,11 +42,21 @@ impl Context {
         self.files.insert(path.into(), (mode, Content::File(file.into())));
     }
 
+    /// Adds a symbolic link.
+    pub fn add_link(&mut self, path: impl Into<String>, target: impl Into<PathBuf>) {
+        self.files.insert(path.into(), (0o777, Content::Link(target.into())));
+    }
+
+    /// Adds a folder with its permission bits; those of files are there without it.
+    pub fn add_folder(&mut self, path: impl Into<String>, mode: u32) {
+        self.files.insert(path.into(), (mode, Content::Folder));
+    }
+
     /// The text of a file, if it is there and held in memory.
     pub fn text(&self, path: &str) -> Option<Cow<'_, str>> {
         match self.files.get(path)? {
             (_, Content::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes)),
-            (_, Content::File(_)) => None,
+            _ => None,
         }
     }
 
@@ -58,8 +71,12 @@ impl Context {
             let mut slash = 0;
             while let Some(next) = path[slash..].find('/') {
                 slash += next + 1;
-                if folders.insert(&path[..slash]) {
-                    let mut header = header(0o755, 0, tar::EntryType::Directory);
+                if folders.insert(path[..slash].to_owned()) {
+                    let mode = match self.files.get(&path[..slash - 1]) {
+                        Some((mode, Content::Folder)) => *mode,
+                        _ => 0o755,
+                    };
+                    let mut header = header(mode, 0, tar::EntryType::Directory);
                     tar.append_data(&mut header, &path[..slash], std::io::empty())?;
                 }
             }
@@ -72,6 +89,16 @@ impl Context {
                     let file = fs_err::File::open(file)?;
                     let mut header = header(*mode, file.metadata()?.len(), tar::EntryType::Regular);
                     tar.append_data(&mut header, path, file)?;
+                }
+                Content::Link(target) => {
+                    let mut header = header(*mode, 0, tar::EntryType::Symlink);
+                    tar.append_link(&mut header, path, target)?;
+                }
+                Content::Folder => {
+                    if folders.insert(format!("{path}/")) {
+                        let mut header = header(*mode, 0, tar::EntryType::Directory);
+                        tar.append_data(&mut header, format!("{path}/"), std::io::empty())?;
+                    }
                 }
             }
         }
@@ -129,6 +156,38 @@ mod tests {
         }
         let expected = [("a/", 0o755), ("a/b/", 0o755), ("a/b/c", 0o644), ("a/run", 0o755)];
         assert_eq!(seen, expected.map(|(path, mode)| (path.to_owned(), mode)));
+    }
+
+    #[test]
+    fn folders_and_links_are_as_they_were() {
+        let mut context = Context::new();
+        context.add_folder("a", 0o700);
+        context.add("a-b", 0o644, &b""[..]);
+        context.add("a/c", 0o644, &b""[..]);
+        context.add_folder("empty", 0o755);
+        context.add_link("link", "a/c");
+        let mut bytes = Vec::new();
+        context.write(&mut bytes).unwrap();
+        let mut seen = Vec::new();
+        for entry in tar::Archive::new(bytes.as_slice()).entries().unwrap() {
+            let entry = entry.unwrap();
+            let link = entry.link_name().unwrap().map(|l| l.display().to_string());
+            seen.push((
+                entry.path().unwrap().display().to_string(),
+                entry.header().mode().unwrap(),
+                link,
+            ));
+        }
+        let plain = |path: &str, mode| (path.to_owned(), mode, None);
+        let link = ("link".to_owned(), 0o777, Some("a/c".to_owned()));
+        let expected = [
+            plain("a/", 0o700),
+            plain("a-b", 0o644),
+            plain("a/c", 0o644),
+            plain("empty/", 0o755),
+            link,
+        ];
+        assert_eq!(seen, expected);
     }
 
     #[test]

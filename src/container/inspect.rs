@@ -110,6 +110,19 @@ impl Engine {
         }
     }
 
+    /// Takes a name from an image as [`Self::remove_image`] does, also if a container that does not run uses it.
+    ///
+    /// # Errors
+    /// [`crate::diag::Reason::EngineError`], e.g. if a running container uses it.
+    pub async fn remove_image_by_force(&self, name: &str) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(self.failed(&format!("remove the image {name}"), &error)),
+        }
+    }
+
     /// Takes a name from an image as [`Self::remove_image`] does, unless a container uses it. Whether it is gone.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! The Docker engine, over its HTTP API.
 
 mod build;
+mod build_error;
 mod context;
 mod endpoint;
 mod exec;
 mod files;
+mod images;
 mod info;
 mod inspect;
 #[cfg(test)]
@@ -24,6 +26,7 @@ pub use build::{Build, Built};
 pub use context::Context;
 pub use exec::{ExecOutput, ExecSession, Stdin};
 pub use files::PathEntry;
+pub use images::EngineImage;
 pub use info::EngineInfo;
 pub use inspect::{ContainerInfo, ImageInfo};
 pub(crate) use transfer::mirrored;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptions, TagImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ImportImageOptions, PushImageOptionsBuilder, TagImageOptionsBuilder,
+};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use tokio::io::AsyncRead;
@@ -99,6 +101,30 @@ impl Engine {
         self.pull(&mirrored, cx).await?;
         self.tag(&mirrored, image).await?;
         self.remove_image(&mirrored).await
+    }
+
+    /// Pushes an image by a name with a tag to the registry that the name begins with, with progress in bytes.
+    ///
+    /// # Errors
+    /// [`Reason::EngineError`] with the engine's words.
+    pub async fn push(&self, name: &str, cx: &StepCx) -> Result<()> {
+        let (repository, tag) = split_tag(name);
+        let options = PushImageOptionsBuilder::new().tag(tag).build();
+        let mut events = self.long.push_image(repository, Some(options), None);
+        while let Some(event) = events.next().await {
+            let event = event.map_err(|e| self.failed(&format!("push {name}"), &e))?;
+            if let (Some("Pushing"), Some(detail)) = (event.status.as_deref(), event.progress_detail) {
+                let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or_default();
+                let (done, total) = (number(detail.current), number(detail.total));
+                cx.progress(
+                    done,
+                    total.max(done),
+                    "bytes",
+                    "the engine packs a layer that it never pushed",
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Gives an image one more name.

@@ -71,6 +71,7 @@ reasons! {
     ImageUnavailable, "IMAGE_UNAVAILABLE", 53, "An image cannot be had from the chosen source", "set `images.source: auto` in the profile";
     ProjectBuildFailed, "PROJECT_BUILD_FAILED", 54, "A Maven or Gradle project does not build", "correct what the build's output says";
     ConnectorUnavailable, "CONNECTOR_UNAVAILABLE", 55, "A connector cannot be had from the Maven repository", "give its file with --lib";
+    ImageInUse, "IMAGE_IN_USE", 59, "An image that is to be removed is in use", "delete what uses it, or give --force";
     ClusterCreateFailed, "CLUSTER_CREATE_FAILED", 60, "The cluster could not be created", "dev doctor";
     ClusterNotFound, "CLUSTER_NOT_FOUND", 61, "There is no such cluster", "dev up";
     ClusterUnreachable, "CLUSTER_UNREACHABLE", 62, "The cluster's API server does not answer", "dev status";

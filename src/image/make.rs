@@ -155,6 +155,7 @@ impl Maker {
         let build = Build {
             name: recipe.name.clone(),
             context,
+            file: String::new(),
             dockerfile: recipe.dockerfile(),
             target: recipe.target.to_owned(),
             args,

@@ -162,5 +162,45 @@ fn cases_are_listed_and_checked_without_an_engine() {
         &world.run(&["test", ".", "--shard", "3/2"]),
         2,
         &["`3/2` is no part of all"],
+fn arguments_of_an_image_are_looked_at_before_the_engine() {
+    let world = World::new();
+    world.write("app/Dockerfile", "FROM scratch\n");
+    let build = |more: &[&str]| world.run(&[&["image", "build", "--file", "app/Dockerfile"], more].concat());
+    expect(&build(&["--name", "orders"]), 40, &["ENGINE_UNREACHABLE"]);
+    expect(&build(&[]), 2, &["needs a name"]);
+    expect(
+        &build(&["--name", "orders:latest"]),
+        2,
+        &["would not be restarted", "--name orders"],
+    );
+    expect(&build(&["--name", "Orders"]), 2, &["is no name for an image"]);
+    expect(&build(&["--name", "orders:a/b"]), 2, &["USAGE"]);
+    expect(
+        &build(&["--name", "orders", "--build-arg", "VERSION"]),
+        2,
+        &["the environment has no VERSION"],
+    );
+    expect(
+        &build(&["--name", "orders", "--base", "flink:2"]),
+        2,
+        &["--base is of no use with --file"],
+    );
+    expect(
+        &build(&["--name", "orders", "--context", "nowhere"]),
+        20,
+        &["nowhere is no folder"],
+    );
+    let run = world.run(&["image", "build", "--file", "app/Dokerfile", "--name", "orders"]);
+    expect(&run, 20, &["app/Dokerfile: the Dockerfile cannot be read"]);
+    let run = world.run(&["image", "build", "--jar", "a.jar", "--target", "jobs"]);
+    expect(&run, 2, &["--file"]);
+    for command in [["image", "ls"], ["image", "prune"]] {
+        expect(&world.run(&command), 40, &["ENGINE_UNREACHABLE"]);
+    }
+    let capped = World::new().with("FLINK_DEV_CACHE_MAX", "20");
+    expect(
+        &capped.run(&["image", "prune"]),
+        2,
+        &["FLINK_DEV_CACHE_MAX=`20` is no size", "20GB"],
     );
 }

@@ -1,18 +1,19 @@
 //! Layers as plain files on this machine: a new node is filled from them without asking the engine.
 
-use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::archive::{Archive, Blob, Candidate, JSON_LIMIT};
 use super::layout::{Image, Layer, sha256};
 use super::reference::normalize;
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::env::Env;
+use crate::image::inventory::{CacheStock, CachedFile, CachedImage};
 use crate::image::store::write_whole;
 
 /// A file that is still being written after this long belongs to a process that was killed.
@@ -20,8 +21,8 @@ const LEFT_BEHIND: Duration = Duration::from_secs(2 * 3600);
 
 const PARTIAL: &str = ".part-";
 
-/// Larger files of an archive are layers; manifests and configurations are smaller.
-const JSON_LIMIT: u64 = 4 << 20;
+/// How zstd's frames begin (RFC 8878, 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// What is kept of an image: digests in hex.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ pub(super) fn blobs_of(root: &Path) -> PathBuf {
 pub(in crate::image) struct Cache {
     root: PathBuf,
     /// Registry of names without one.
-    registry: String,
+    pub(in crate::image) registry: String,
 }
 
 impl Cache {
@@ -100,7 +101,8 @@ impl Cache {
         self.blobs().join(digest)
     }
 
-    fn entry(&self, id: &str) -> PathBuf {
+    /// The note of an image.
+    pub(in crate::image) fn entry(&self, id: &str) -> PathBuf {
         let hex = id.rsplit(':').next().unwrap_or(id);
         self.root.join("images").join(format!("{hex}.json"))
     }
@@ -112,14 +114,84 @@ impl Cache {
             let size = fs_err::metadata(self.blob(&digest)).ok()?.len();
             Some(Layer { digest, size })
         });
-        let layers: Option<Vec<Layer>> = layers.collect();
+        let layers = layers.collect();
         let config = fs_err::read(self.blob(&entry.config)).ok()?;
+        let layers: Option<Vec<Layer>> = layers;
+        self.touch(
+            layers
+                .iter()
+                .flatten()
+                .map(|layer| layer.digest.as_str())
+                .chain([entry.config.as_str()]),
+        );
         Some(Image {
             reference: normalize(name, &self.registry),
             id: id.to_owned(),
             config,
             layers: layers?,
         })
+    }
+
+    /// Notes that files were used: those that were not for the longest time go first when there are too many.
+    fn touch<'a>(&self, digests: impl Iterator<Item = &'a str>) {
+        let now = SystemTime::now();
+        for digest in digests {
+            // a cache that may only be read is still of use
+            let file = fs_err::OpenOptions::new().append(true).open(self.blob(digest));
+            let _ = file.and_then(|file| file.file().set_modified(now));
+        }
+    }
+
+    /// All that lies here.
+    pub(in crate::image) fn stock(&self) -> CacheStock {
+        let mut stock = CacheStock::default();
+        for file in std::fs::read_dir(self.root.join("images"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let Some(entry) = fs_err::read(file.path())
+                .ok()
+                .and_then(|bytes| serde_json::from_slice::<Entry>(&bytes).ok())
+            else {
+                continue;
+            };
+            let mut blobs = entry.layers.clone();
+            blobs.push(entry.config);
+            stock.images.push(CachedImage {
+                id: file
+                    .path()
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned(),
+                blobs,
+                layers: entry.layers,
+            });
+        }
+        for file in std::fs::read_dir(self.blobs()).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if let (Ok(seen), 64) = (file.metadata(), name.len()) {
+                let used = seen.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                stock.files.insert(name, CachedFile { size: seen.len(), used });
+            }
+        }
+        stock.images.sort_by(|a, b| a.id.cmp(&b.id));
+        stock
+    }
+
+    /// Forgets under what digests layers are known elsewhere that are not here any more.
+    pub(in crate::image) fn tidy(&self) {
+        for file in std::fs::read_dir(self.root.join("digests"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if self.layer_of(&name).is_none() {
+                let _ = fs_err::remove_file(file.path());
+            }
+        }
     }
 
     /// Forgets an image and its layers: they turned out to be wrong.
@@ -134,11 +206,12 @@ impl Cache {
     ///
     /// # Errors
     /// [`Reason::ImageLoadFailed`] if the archive is not understood or the cache cannot be written.
-    pub(super) async fn fill(&self, engine: &Engine, images: &[(String, String)]) -> Result<()> {
+    pub(in crate::image) async fn fill(&self, engine: &Engine, images: &[(String, String)]) -> Result<()> {
         let names: Vec<String> = images.iter().map(|(name, _)| name.clone()).collect();
+        let architecture = engine.info().await?.arch;
         let archive = engine.export_blocking(&names);
         let (cache, images) = (self.clone(), images.to_vec());
-        let taken = tokio::task::spawn_blocking(move || cache.take(archive, &images)).await;
+        let taken = tokio::task::spawn_blocking(move || cache.take(archive, &images, &architecture)).await;
         let taken = taken.map_err(|e| Failure::new(Reason::Internal, "reading an archive panicked").cause(&e))?;
         taken.map_err(|e| {
             Failure::new(
@@ -149,99 +222,110 @@ impl Cache {
         })
     }
 
-    fn take(&self, archive: impl Read, images: &[(String, String)]) -> io::Result<()> {
-        fs_err::create_dir_all(self.blobs())?;
-        self.sweep();
-        let mut found = Found::default();
-        let mut archive = tar::Archive::new(BufReader::with_capacity(1 << 20, archive));
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let path = entry.path()?.to_string_lossy().into_owned();
-            let kind = entry.header().entry_type();
-            if kind.is_symlink() {
-                let target = entry
-                    .link_name()?
-                    .map(|t| t.to_string_lossy().into_owned())
-                    .unwrap_or_default();
-                found.links.insert(path.clone(), resolve(&path, &target));
-            } else if kind.is_file() && (path.ends_with(".tar") || entry.size() > JSON_LIMIT || !is_json(&path)) {
-                // of the blobs whose names do not tell, the small ones are kept in both ways
-                let (digest, small) = self.store(&mut entry)?;
-                found.layers.insert(path.clone(), digest);
-                if let Some(bytes) = small {
-                    found.texts.insert(path, bytes);
-                }
-            } else if kind.is_file() {
-                let mut bytes = Vec::new();
-                entry.read_to_end(&mut bytes)?;
-                found.texts.insert(path, bytes);
-            }
+    pub(super) fn take(&self, archive: impl Read, images: &[(String, String)], architecture: &str) -> io::Result<()> {
+        self.prepare()?;
+        let found = Archive::read(archive, |source| self.land(source))?.images()?;
+        for (name, id) in images {
+            let reference = normalize(name, &self.registry);
+            let mut same: Vec<&Candidate> = found
+                .iter()
+                .filter(|c| c.ids.contains(id) || c.names.iter().any(|n| normalize(n, &self.registry) == reference))
+                .collect();
+            // of an image for several platforms the engine runs its own
+            same.sort_by_key(|c| c.architecture != architecture);
+            let Some(image) = same.first() else {
+                return Err(io::Error::other(format!(
+                    "the engine's archive does not hold all of {name}"
+                )));
+            };
+            self.enter(id, image)?;
         }
-        for item in found.manifest()? {
-            self.enter(&found, &item, images)?;
-        }
-        match images.iter().find(|(name, id)| self.image(name, id).is_none()) {
-            Some((name, _)) => Err(io::Error::other(format!(
-                "the engine's archive does not hold all of {name}"
-            ))),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
-    /// Writes a layer under the digest of its uncompressed bytes. Small ones are also handed back as they came.
-    fn store(&self, source: &mut impl Read) -> io::Result<(String, Option<Vec<u8>>)> {
-        let mut source = BufReader::with_capacity(1 << 20, source);
-        let head = source.fill_buf()?;
-        let (gzip, small) = (head.starts_with(&[0x1f, 0x8b]), head.len() < 1 << 20);
-        let small = (small && head.starts_with(b"{")).then(|| head.to_vec());
+    /// Makes the folder, and tidies up what processes left there that were killed.
+    pub(in crate::image) fn prepare(&self) -> io::Result<()> {
+        fs_err::create_dir_all(self.blobs())?;
+        self.sweep();
+        Ok(())
+    }
+
+    /// Keeps a blob: a layer under the digest of its uncompressed bytes; a text is handed back and not kept.
+    ///
+    /// # Errors
+    /// Those of the source and of the disk; a layer in a form that is not read here (zstd).
+    pub(in crate::image) fn land(&self, source: &mut dyn Read) -> io::Result<Blob> {
+        let mut source = Hashing::of(BufReader::with_capacity(1 << 20, source));
+        let mut head = Vec::new();
+        (&mut source).take(4).read_to_end(&mut head)?;
+        if head.first() == Some(&b'{') {
+            (&mut source).take(JSON_LIMIT).read_to_end(&mut head)?;
+            if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&head).is_ok() {
+                return Ok(Blob::Text(head));
+            }
+        }
+        if head == ZSTD {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a layer is compressed with zstd",
+            ));
+        }
         let mut file = tempfile::Builder::new().prefix(PARTIAL).tempfile_in(self.blobs())?;
-        let digest = if gzip {
-            copy_hashed(&mut flate2::bufread::MultiGzDecoder::new(source), file.as_file_mut())?
-        } else {
-            copy_hashed(&mut source, file.as_file_mut())?
+        let gzip = head.starts_with(&[0x1f, 0x8b]);
+        let diff_id = {
+            let whole = head.as_slice().chain(&mut source);
+            if gzip {
+                let whole = BufReader::with_capacity(1 << 18, whole);
+                copy_hashed(&mut flate2::bufread::MultiGzDecoder::new(whole), file.as_file_mut())?
+            } else {
+                copy_hashed(&mut { whole }, file.as_file_mut())?
+            }
         };
-        let path = self.blob(&digest);
+        // a decoder stops where its data ends
+        io::copy(&mut source, &mut io::sink())?;
+        let (packed, size) = source.finish();
+        let path = self.blob(&diff_id);
         if !path.exists() {
             file.persist(&path)?;
         }
-        Ok((digest, small))
+        self.learn(&packed, size, &diff_id)?;
+        Ok(Blob::Layer { packed, diff_id })
     }
 
-    /// Writes what is kept of one image, once its layers are seen to be those that its configuration names.
-    fn enter(&self, found: &Found, item: &ArchiveItem, images: &[(String, String)]) -> io::Result<()> {
-        let broken = |what: &str| io::Error::other(format!("the engine's archive is not understood: {what}"));
-        let config = found
-            .texts
-            .get(&item.config)
-            .ok_or_else(|| broken("a configuration is missing"))?;
-        let parsed: Config = serde_json::from_slice(config)?;
-        let expected: Vec<&str> = parsed
-            .rootfs
-            .diff_ids
-            .iter()
-            .map(|id| id.strip_prefix("sha256:").unwrap_or(id))
-            .collect();
-        let layers: Option<Vec<&str>> = item.layers.iter().map(|path| found.layer(path)).collect();
-        if layers.as_ref() != Some(&expected) {
-            return Err(broken("the layers are not those of the configuration"));
+    fn known_as(&self, packed: &str) -> PathBuf {
+        self.root.join("digests").join(packed)
+    }
+
+    /// Remembers that a layer is known elsewhere by the digest of its compressed bytes.
+    fn learn(&self, packed: &str, size: u64, diff_id: &str) -> io::Result<()> {
+        let path = self.known_as(packed);
+        if path.exists() {
+            return Ok(());
         }
-        write_whole(&self.blob(&sha256(config)), config)?;
+        write_whole(&path, format!("{diff_id} {size}").as_bytes())
+    }
+
+    /// The layer that is known elsewhere by this digest (hex), if it is here: its diffID, and its size as it is there.
+    pub(in crate::image) fn layer_of(&self, packed: &str) -> Option<(String, u64)> {
+        if packed.len() != 64 || !packed.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let text = fs_err::read_to_string(self.known_as(packed)).ok()?;
+        let (diff_id, size) = text.split_once(' ')?;
+        self.blob(diff_id)
+            .exists()
+            .then_some((diff_id.to_owned(), size.parse().ok()?))
+    }
+
+    /// Writes what is kept of an image.
+    pub(in crate::image) fn enter(&self, id: &str, image: &Candidate) -> io::Result<()> {
+        let config = sha256(&image.config);
+        write_whole(&self.blob(&config), &image.config)?;
         let entry = Entry {
-            config: sha256(config),
-            layers: expected.into_iter().map(str::to_owned).collect(),
+            config,
+            layers: image.layers.clone(),
         };
-        let tags: Vec<String> = item
-            .repo_tags
-            .iter()
-            .flatten()
-            .map(|tag| normalize(tag, &self.registry))
-            .collect();
-        for (name, id) in images {
-            if tags.contains(&normalize(name, &self.registry)) || *id == format!("sha256:{}", entry.config) {
-                write_whole(&self.entry(id), &serde_json::to_vec(&entry)?)?;
-            }
-        }
-        Ok(())
+        write_whole(&self.entry(id), &serde_json::to_vec(&entry)?)
     }
 
     fn sweep(&self) {
@@ -258,70 +342,34 @@ impl Cache {
     }
 }
 
-#[derive(Deserialize)]
-struct Config {
-    rootfs: RootFs,
+/// Hashes and counts what is read through it.
+struct Hashing<R> {
+    source: R,
+    hash: Sha256,
+    size: u64,
 }
 
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Vec<String>,
-}
-
-/// One image of an archive's `manifest.json`.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ArchiveItem {
-    config: String,
-    repo_tags: Option<Vec<String>>,
-    #[serde(default)]
-    layers: Vec<String>,
-}
-
-/// What an archive held, by path.
-#[derive(Default)]
-struct Found {
-    layers: BTreeMap<String, String>,
-    links: BTreeMap<String, String>,
-    texts: BTreeMap<String, Vec<u8>>,
-}
-
-impl Found {
-    fn manifest(&self) -> io::Result<Vec<ArchiveItem>> {
-        let text = self.texts.get("manifest.json").ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the engine's archive ended before its manifest.json",
-            )
-        })?;
-        Ok(serde_json::from_slice(text)?)
-    }
-
-    fn layer(&self, path: &str) -> Option<&str> {
-        let path = self.links.get(path).map_or(path, String::as_str);
-        self.layers.get(path).map(String::as_str)
-    }
-}
-
-fn is_json(path: &str) -> bool {
-    Path::new(path).extension().is_some_and(|e| e == "json") || ["repositories", "oci-layout"].contains(&path)
-}
-
-/// The path that a link in an archive leads to.
-fn resolve(path: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    parts.pop();
-    for part in target.split('/') {
-        match part {
-            ".." => {
-                parts.pop();
-            }
-            "." | "" => {}
-            part => parts.push(part),
+impl<R: Read> Hashing<R> {
+    fn of(source: R) -> Self {
+        Self {
+            source,
+            hash: Sha256::new(),
+            size: 0,
         }
     }
-    parts.join("/")
+
+    fn finish(self) -> (String, u64) {
+        (hex::encode(self.hash.finalize()), self.size)
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.source.read(buffer)?;
+        self.hash.update(&buffer[..length]);
+        self.size += length as u64;
+        Ok(length)
+    }
 }
 
 fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> {
@@ -334,140 +382,5 @@ fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<String> 
         }
         hash.update(&buffer[..length]);
         to.write_all(&buffer[..length])?;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn archive(files: &[(&str, Vec<u8>)], links: &[(&str, &str)]) -> Vec<u8> {
-        let mut tar = tar::Builder::new(Vec::new());
-        for (path, bytes) in files {
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            tar.append_data(&mut header, path, bytes.as_slice()).unwrap();
-        }
-        for (path, target) in links {
-            let mut header = tar::Header::new_gnu();
-            header.set_entry_type(tar::EntryType::Symlink);
-            header.set_size(0);
-            tar.append_link(&mut header, path, target).unwrap();
-        }
-        tar.into_inner().unwrap()
-    }
-
-    fn config(layers: &[&[u8]]) -> Vec<u8> {
-        let ids: Vec<String> = layers.iter().map(|l| format!("sha256:{}", sha256(l))).collect();
-        serde_json::json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": ids}})
-            .to_string()
-            .into_bytes()
-    }
-
-    fn manifest(config: &str, layers: &[&str]) -> Vec<u8> {
-        serde_json::json!([{"Config": config, "RepoTags": ["x/y:1"], "Layers": layers}])
-            .to_string()
-            .into_bytes()
-    }
-
-    #[test]
-    fn an_archive_of_the_old_form_with_a_linked_layer() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache {
-            root: dir.path().to_owned(),
-            registry: "hub.example".to_owned(),
-        };
-        let config = config(&[b"one", b"two", b"one"]);
-        let id = format!("sha256:{}", sha256(&config));
-        let name = format!("{}.json", sha256(&config));
-        let bytes = archive(
-            &[
-                ("a/layer.tar", b"one".to_vec()),
-                ("b/layer.tar", b"two".to_vec()),
-                (&name, config.clone()),
-                (
-                    "manifest.json",
-                    manifest(&name, &["a/layer.tar", "b/layer.tar", "c/layer.tar"]),
-                ),
-            ],
-            &[("c/layer.tar", "../a/layer.tar")],
-        );
-        let images = [("x/y:1".to_owned(), id.clone())];
-        cache.take(bytes.as_slice(), &images).unwrap();
-        let image = cache.image("x/y:1", &id).unwrap();
-        assert_eq!(image.config, config);
-        let layers: Vec<_> = image
-            .layers
-            .iter()
-            .map(|l| fs_err::read(cache.blob(&l.digest)).unwrap())
-            .collect();
-        assert_eq!(layers, [b"one", b"two", b"one"]);
-        // a stream that was cut leaves no image
-        let other = Cache {
-            root: dir.path().join("other"),
-            registry: "hub.example".to_owned(),
-        };
-        assert!(other.take(&bytes[..1500], &images).is_err());
-        assert!(other.image("x/y:1", &id).is_none());
-        cache.forget(&image);
-        assert!(cache.image("x/y:1", &id).is_none());
-    }
-
-    #[test]
-    fn an_archive_of_blobs_with_a_compressed_layer() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache {
-            root: dir.path().to_owned(),
-            registry: "hub.example".to_owned(),
-        };
-        let config = config(&[b"plain", b"packed"]);
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(b"packed").unwrap();
-        let gzip = gzip.finish().unwrap();
-        let blob = |bytes: &[u8]| format!("blobs/sha256/{}", sha256(bytes));
-        let (c, p, g) = (blob(&config), blob(b"plain"), blob(&gzip));
-        let bytes = archive(
-            &[
-                (&c, config.clone()),
-                (&p, b"plain".to_vec()),
-                (&g, gzip.clone()),
-                ("manifest.json", manifest(&c, &[&p, &g])),
-            ],
-            &[],
-        );
-        // with containerd's store the id is that of a manifest: the name tells which image it is
-        cache
-            .take(bytes.as_slice(), &[("x/y:1".to_owned(), "sha256:feed".to_owned())])
-            .unwrap();
-        let image = cache.image("x/y:1", "sha256:feed").unwrap();
-        assert_eq!(
-            image.layers[1],
-            Layer {
-                digest: sha256(b"packed"),
-                size: 6
-            }
-        );
-        assert_eq!(image.config, config);
-    }
-
-    #[test]
-    fn layers_that_are_not_the_configurations_are_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache {
-            root: dir.path().to_owned(),
-            registry: "hub.example".to_owned(),
-        };
-        let config = config(&[b"one"]);
-        let name = format!("{}.json", sha256(&config));
-        let files = [
-            ("a/layer.tar", b"other".to_vec()),
-            (name.as_str(), config.clone()),
-            ("manifest.json", manifest(&name, &["a/layer.tar"])),
-        ];
-        let error = cache
-            .take(archive(&files, &[]).as_slice(), &[("x/y:1".into(), "sha256:1".into())])
-            .unwrap_err();
-        assert!(error.to_string().contains("not those of the configuration"), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// Names under which images lie in the node until they are complete. The kubelet does not know them.
-pub(super) const STAGE: &str = "flink-dev.load/";
+pub(in crate::image) const STAGE: &str = "flink-dev.load/";
 
 /// Media type of a manifest.
 pub(in crate::image) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -59,6 +59,9 @@ pub(in crate::image) fn chain_ids(layers: &[Layer]) -> Vec<String> {
         .collect()
 }
 
+/// Annotation of manifests that `dev` wrote: in a node it tells its images from those that others loaded.
+pub(in crate::image) const LOADED_BY: &str = "dev.flink/loaded-by";
+
 /// A manifest of a configuration and layers.
 pub(in crate::image) fn manifest(config: &[u8], layers: &[Layer]) -> Vec<u8> {
     let layers: Vec<_> = layers
@@ -70,6 +73,7 @@ pub(in crate::image) fn manifest(config: &[u8], layers: &[Layer]) -> Vec<u8> {
         "mediaType": MANIFEST,
         "config": {"mediaType": CONFIG, "digest": format!("sha256:{}", sha256(config)), "size": config.len()},
         "layers": layers,
+        "annotations": {LOADED_BY: "dev"},
     })
     .to_string()
     .into_bytes()

@@ -1,6 +1,9 @@
 //! Images into a node, fast: only missing layers travel, as plain files, from this machine's cache, and containerd
 //! adopts them instead of copying them once more. An image gets its name only when all of it is unpacked.
 
+mod archive;
+#[cfg(test)]
+mod archive_tests;
 mod cache;
 mod layout;
 mod node;
@@ -19,8 +22,9 @@ use futures::future::try_join_all;
 use serde::Serialize;
 use tokio_util::io::StreamReader;
 
+pub(super) use self::archive::{Blob, Candidate, JSON_LIMIT, whole};
 pub(super) use self::cache::Cache;
-pub(super) use self::layout::{Image, Layer, MANIFEST, chain_ids, manifest, sha256};
+pub(super) use self::layout::{Image, LOADED_BY, Layer, MANIFEST, STAGE, chain_ids, manifest, sha256};
 use self::layout::{Wave, plan, stage_tar};
 pub(super) use self::node::ID_LABEL;
 pub use self::node::MOUNTED_BLOBS;

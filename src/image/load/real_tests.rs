@@ -223,3 +223,28 @@ async fn layers_that_are_broken_in_the_cache_are_brought_the_slow_way() {
     }
     assert!(notes.iter().any(|n| n.contains("slow way")), "{notes:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Docker engine with the images of the default profile"]
+async fn a_node_that_was_replaced_between_two_loads_gets_everything_again() {
+    let env = Env::from_process();
+    let engine = Engine::connect(&env).await.unwrap();
+    let images = images(&engine).await;
+    let (cx, _events) = cx();
+    let nodes = ["flink-dev-test-reset".to_owned()];
+    let node = Node::start("flink-dev-test-reset").await;
+    node::state(&engine, node.0, &cx).await.unwrap();
+    let first = crate::image::bring(&engine, &env, &nodes, &images, &cx).await.unwrap();
+    assert_eq!(first[0].report.loaded.len(), images.len(), "{first:?}");
+    let again = crate::image::bring(&engine, &env, &nodes, &images, &cx).await.unwrap();
+    assert_eq!(
+        (again[0].report.loaded.len(), again[0].report.kept.len()),
+        (0, images.len())
+    );
+    drop(node);
+    let node = Node::start("flink-dev-test-reset").await;
+    node::state(&engine, node.0, &cx).await.unwrap();
+    let third = crate::image::bring(&engine, &env, &nodes, &images, &cx).await.unwrap();
+    assert_eq!(third[0].report.loaded.len(), images.len(), "{third:?}");
+    assert!(missing_in_node(&engine, node.0, &images).await.unwrap().is_empty());
+}

@@ -11,3 +11,4 @@ mod lifecycle;
 mod machine;
 mod steps;
 mod topics;
+mod user_images;

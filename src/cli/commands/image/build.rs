@@ -37,12 +37,15 @@ pub struct BuildArgs {
     /// The image below [default: Flink's, of the profile's version; for --sql the session cluster's]
     #[arg(long, value_name = "IMAGE")]
     pub base: Option<String>,
-    /// Name of the image, without a tag [default: the jar's or script's, without its version]
+    /// Name of the image; its tag comes from its content [default: the jar's or script's, without its version]
     #[arg(long)]
     pub name: Option<String>,
     /// Folder of the `--lib` jars below /opt/flink
     #[arg(long, value_name = "FOLDER", default_value = "usrlib")]
     pub into: Folder,
+    #[command(flatten)]
+    /// What a Dockerfile is built with.
+    pub dockerfile: super::file::FileArgs,
     #[command(flatten)]
     /// Where it goes.
     pub to: To,
@@ -64,6 +67,9 @@ pub struct From {
     /// Python files; they go into /opt/flink/usrlib/python of a base that has Python
     #[arg(long, value_name = "FILE", num_args = 1.., value_hint = ValueHint::FilePath)]
     pub python: Vec<PathBuf>,
+    /// A Dockerfile of your own, built by the engine
+    #[arg(long, value_name = "DOCKERFILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
 }
 
 /// Where an image goes.
@@ -94,6 +100,10 @@ pub enum Folder {
 
 pub(super) async fn run(session: &Session, args: &BuildArgs) -> Result<ExitCode> {
     let start = Instant::now();
+    if let Some(file) = &args.from.file {
+        return super::file::run(session, file, args).await;
+    }
+    args.dockerfile.unused()?;
     let inputs = inputs(session, args)?;
     // what is typed wrong is found before the engine is asked
     inputs.check(&session.env.cwd)?;
@@ -149,6 +159,7 @@ fn inputs(session: &Session, args: &BuildArgs) -> Result<Inputs> {
         project,
         sql,
         python,
+        file: _,
     } = &args.from;
     let origin = match (jar, project) {
         (Some(jar), _) => Origin::Jar(absolute(jar)),

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use futures::future::join_all;
 use serde_json::json;
 
 use super::{nodes, open, rendered};
@@ -38,32 +37,25 @@ pub(super) async fn run(session: &Session, args: &LoadArgs) -> Result<ExitCode> 
     }
     let loaded = rendered(session, async |events| {
         let cx = StepCx::detached("load", events, session.cancel.clone());
-        let all = nodes.iter().map(|node| {
-            let (engine, cx) = (&engine, &cx);
-            async move {
-                let report = image::load(engine, &session.env, &node.name, &args.images, cx).await?;
-                Ok((node.name.clone(), report))
-            }
-        });
-        let reports: Vec<_> = join_all(all).await.into_iter().collect::<Result<_>>()?;
-        let summary: Vec<String> = reports
-            .iter()
-            .map(|(node, report)| format!("{node}: {report}"))
-            .collect();
-        Ok((reports, summary.join("; ")))
+        let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+        let brought = image::bring(&engine, &session.env, &names, &args.images, &cx).await?;
+        let summary: Vec<String> = brought.iter().map(ToString::to_string).collect();
+        Ok((brought, summary.join("; ")))
     });
     let loaded = loaded.await?;
-    let text: Vec<String> = loaded
-        .iter()
-        .map(|(node, report)| format!("{node}: {report}"))
-        .collect();
-    let nodes: Vec<_> = loaded
-        .iter()
-        .map(|(node, report)| json!({"node": node, "report": report, "seconds": report.took.as_secs_f64()}))
-        .collect();
+    let text: Vec<String> = loaded.iter().map(ToString::to_string).collect();
+    let nodes: Vec<_> = loaded.iter().map(as_json).collect();
     session.result(
         &text.join("\n"),
         &json!({"v": 1, "event": "images_loaded", "images": args.images, "nodes": nodes}),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a load did in one node.
+pub(super) fn as_json(brought: &image::Brought) -> serde_json::Value {
+    json!({
+        "node": brought.node, "report": brought.report, "removed": brought.removed,
+        "seconds": brought.report.took.as_secs_f64(),
+    })
 }

@@ -2,7 +2,11 @@
 
 pub(in crate::cli) mod args;
 pub(super) mod build;
+mod file;
 mod load;
+mod ls;
+mod prune;
+mod rm;
 
 use std::process::ExitCode;
 
@@ -18,6 +22,9 @@ pub(super) async fn run(session: &Session, command: ImageCommand) -> Result<Exit
     match command {
         ImageCommand::Build(args) => build::run(session, &args).await,
         ImageCommand::Load(args) => load::run(session, &args).await,
+        ImageCommand::Ls(args) => ls::run(session, &args).await,
+        ImageCommand::Rm(args) => rm::run(session, &args).await,
+        ImageCommand::Prune(args) => prune::run(session, &args).await,
     }
 }
 

@@ -1,0 +1,192 @@
+//! What a node's containerd has, by `ctr` in the node.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::container::Engine;
+use crate::diag::{Failure, Reason, Result};
+use crate::image::load::{ID_LABEL, LOADED_BY, STAGE};
+
+/// Tells of images, of containers' images, of blobs.
+const STOCK: &str = r#"
+c() { ctr -n k8s.io "$@"; }
+echo "== images"; c images ls || exit 1
+echo "== containers"; c containers ls || exit 1
+echo "== blobs"; c content ls -q || exit 1
+"#;
+
+/// Removes images that have no name but their digest and that `dev` loaded (`$1` is the mark in their manifests): what
+/// was renamed away from them, and beginnings that images share. Layers that an image or a container needs stay.
+const REPLACED: &str = r#"
+mark=$1
+c() { ctr -n k8s.io "$@"; }
+exec 9>/run/flink-dev-load.lock
+flock -w 300 9 || { echo "another load runs in this node" >&2; exit 46; }
+all=$(c images ls) || exit 1
+named=$(echo "$all" | while read -r name type digest rest; do
+  case $name in sha256:*) ;; *) echo "$digest" ;; esac
+done)
+echo "$all" | while read -r name type digest rest; do
+  case $name in sha256:*) ;; *) continue ;; esac
+  case $named in *"$digest"*) continue ;; esac
+  c content get "$digest" 2>/dev/null | grep -q "$mark" || continue
+  [ "$2" = look ] || c images rm "$name" >/dev/null || exit 1
+  echo "$name"
+done
+"#;
+
+/// An image in a node, under one of its names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeImage {
+    /// Its full name.
+    pub name: String,
+    /// Digest of its manifest.
+    pub digest: String,
+    /// Bytes of its layers, as its manifest has them.
+    pub bytes: u64,
+    /// Its id in the engine when `dev` loaded it; empty if others did.
+    pub id: String,
+}
+
+/// What a node has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NodeStock {
+    /// Name of its container.
+    pub node: String,
+    /// Images with names.
+    pub images: Vec<NodeImage>,
+    /// Images without a name that `dev` loaded; nothing can start them.
+    pub unnamed: Vec<String>,
+    /// Full names of the images that containers run.
+    pub used: BTreeSet<String>,
+    /// Digests in hex of all blobs.
+    pub blobs: BTreeSet<String>,
+}
+
+/// Asks a node what it has.
+pub(super) async fn stock(engine: &Engine, node: &str) -> Result<NodeStock> {
+    let output = engine.exec(node, &["sh", "-c", STOCK, "sh"], None, false).await?;
+    if output.code != 0 {
+        return Err(silent(node).evidence(crate::process::tail(&output.stderr, 15)));
+    }
+    let mut stock = parse(node, &output.stdout);
+    stock.unnamed = replaced(engine, node, "look").await?;
+    Ok(stock)
+}
+
+/// Removes from a node what has no name any more and was loaded by `dev`; tells the digests.
+pub(in crate::image) async fn remove_replaced(engine: &Engine, node: &str) -> Result<Vec<String>> {
+    replaced(engine, node, "remove").await
+}
+
+async fn replaced(engine: &Engine, node: &str, what: &str) -> Result<Vec<String>> {
+    let mark = format!("\"{LOADED_BY}\":\"dev\"");
+    let output = engine
+        .exec(node, &["sh", "-c", REPLACED, "sh", &mark, what], None, false)
+        .await?;
+    if output.code != 0 {
+        return Err(silent(node).evidence(crate::process::tail(&output.stderr, 15)));
+    }
+    Ok(output.stdout.lines().map(str::to_owned).collect())
+}
+
+/// Takes names from a node's images.
+pub(super) async fn remove_names(engine: &Engine, node: &str, names: &[&str]) -> Result<()> {
+    let mut command = vec!["ctr", "-n", "k8s.io", "images", "rm"];
+    command.extend(names);
+    engine
+        .exec(node, &command, None, false)
+        .await?
+        .success("ctr images rm")
+        .map(|_| ())
+}
+
+/// Pods (`NAMESPACE/NAME`) of a node whose containers run an image of this full name.
+pub(super) async fn pods(engine: &Engine, node: &str, name: &str) -> Result<Vec<String>> {
+    // a few containers at most, and only before a refusal
+    const PODS: &str = r#"
+ctr -n k8s.io containers ls | while read -r id image rest; do
+  [ "$image" = "$1" ] && { ctr -n k8s.io containers info "$id" | tr -d '\n '; echo; }
+done; exit 0"#;
+    let output = engine.exec(node, &["sh", "-c", PODS, "sh", name], None, false).await?;
+    let mut found: Vec<String> = output.stdout.lines().filter_map(pod_of).collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn pod_of(info: &str) -> Option<String> {
+    let info: serde_json::Value = serde_json::from_str(info).ok()?;
+    let label = |name: &str| info["Labels"][name].as_str();
+    Some(format!(
+        "{}/{}",
+        label("io.kubernetes.pod.namespace")?,
+        label("io.kubernetes.pod.name")?
+    ))
+}
+
+fn silent(node: &str) -> Failure {
+    Failure::new(
+        Reason::ImageLoadFailed,
+        format!("the node {node} does not tell what images it has"),
+    )
+}
+
+pub(super) fn parse(node: &str, text: &str) -> NodeStock {
+    let mut stock = NodeStock {
+        node: node.to_owned(),
+        ..NodeStock::default()
+    };
+    let mut section = "";
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("== ") {
+            section = name;
+            continue;
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match (section, words.as_slice()) {
+            ("images", [name, _, digest, number, unit, .., labels])
+                if digest.starts_with("sha256:") && !name.starts_with("sha256:") && !name.starts_with(STAGE) =>
+            {
+                let id = labels
+                    .split(',')
+                    .find_map(|label| label.strip_prefix(ID_LABEL)?.strip_prefix('='));
+                stock.images.push(NodeImage {
+                    name: (*name).to_owned(),
+                    digest: (*digest).to_owned(),
+                    bytes: bytes(number, unit),
+                    id: id.unwrap_or_default().to_owned(),
+                });
+            }
+            ("containers", [_, image, _]) if *image != "IMAGE" => {
+                stock.used.insert((*image).to_owned());
+            }
+            ("blobs", [digest]) => {
+                stock.blobs.extend(digest.strip_prefix("sha256:").map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    stock
+}
+
+/// `702.5 MiB`, as `ctr` writes sizes.
+fn bytes(number: &str, unit: &str) -> u64 {
+    let factor = match unit {
+        "KiB" => 1_u64 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => 1,
+    };
+    let number: f64 = number.parse().unwrap_or_default();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "sizes are positive and shown rounded anyway"
+    )]
+    let bytes = (number * factor as f64) as u64;
+    bytes
+}
