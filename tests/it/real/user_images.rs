@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::steps::{NODE, dev, docker, kubectl};
+use super::steps::{dev, docker, kubectl, node};
 
 /// A small image that can run a shell; it is there wherever `dev` has built something.
 const BASE: &str = "debian:bookworm-slim";
@@ -47,11 +47,11 @@ fn build(dir: &Path, more: &[&str]) -> Value {
 }
 
 fn names_in_node() -> String {
-    docker(&["exec", NODE, "ctr", "-n", "k8s.io", "images", "ls", "-q"])
+    docker(&["exec", &node(), "ctr", "-n", "k8s.io", "images", "ls", "-q"])
 }
 
 fn snapshots() -> usize {
-    docker(&["exec", NODE, "ctr", "-n", "k8s.io", "snapshots", "ls"])
+    docker(&["exec", &node(), "ctr", "-n", "k8s.io", "snapshots", "ls"])
         .lines()
         .count()
 }
