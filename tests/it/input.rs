@@ -191,7 +191,7 @@ fn arguments_of_an_image_are_looked_at_before_the_engine() {
         &["nowhere is no folder"],
     );
     let run = world.run(&["image", "build", "--file", "app/Dokerfile", "--name", "orders"]);
-    expect(&run, 20, &["app/Dokerfile: the Dockerfile cannot be read"]);
+    expect(&run, 20, &["the Dockerfile cannot be read", "--> app/Dokerfile"]);
     let run = world.run(&["image", "build", "--jar", "a.jar", "--target", "jobs"]);
     expect(&run, 2, &["--file"]);
     for command in [["image", "ls"], ["image", "prune"]] {

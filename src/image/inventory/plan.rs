@@ -90,6 +90,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Only builds of these applications (names without a tag).
+    #[must_use]
+    pub fn only(mut self, inventory: &Inventory, names: &[String]) -> Self {
+        let repository = |name: &str| inventory.full(name).rsplit_once(':').map(|(r, _)| r.to_owned());
+        let wanted: BTreeSet<Option<String>> = names.iter().map(|name| repository(name)).collect();
+        self.items.retain(|item| match &item.thing {
+            Thing::EngineImage { name } | Thing::NodeImage { name, .. } => wanted.contains(&repository(name)),
+            Thing::Unnamed { .. } | Thing::CachedImage { .. } | Thing::Layer { .. } => false,
+        });
+        self
+    }
+
     /// Bytes that the cache gets rid of.
     pub fn cache_bytes(&self) -> u64 {
         let cached = self.items.iter().filter(|i| matches!(i.thing, Thing::Layer { .. }));

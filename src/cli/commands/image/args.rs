@@ -33,7 +33,7 @@ pub enum ImageCommand {
     Rm(RmArgs),
     /// Remove what is stale and was made by dev: older builds that nothing uses, layers that no image needs
     #[command(
-        after_help = "The cache of layers is kept below FLINK_DEV_CACHE_MAX (20GB) by every load, too.\n\nExamples:\n  dev image prune --dry-run\n  dev image prune"
+        after_help = "The cache of layers is kept below FLINK_DEV_CACHE_MAX (20GB) by every load, too.\n\nExamples:\n  dev image prune --dry-run\n  dev image prune orders\n  dev image prune"
     )]
     Prune(PruneArgs),
 }
