@@ -46,7 +46,10 @@ pub(super) fn explain(shown: &str, text: &str, target: &str, step: Option<(&str,
         };
     }
     if let Some(image) = missing_image(name, whole) {
-        let line = line_from(text, &image);
+        let (line, image) = match line_from(text, &image) {
+            Some((line, written)) => (Some(line), written),
+            None => (None, image),
+        };
         let silent = SILENCE.iter().any(|word| whole.contains(word));
         let message = if silent {
             format!("{image} is not in the engine, and its registry does not answer")
@@ -126,31 +129,32 @@ fn plain(image: &str) -> String {
     }
 }
 
-/// Line of the `FROM` or `--from=` that names an image, with or without its registry and `:latest`.
-fn line_from(text: &str, image: &str) -> Option<usize> {
+/// Line of the `FROM` or `--from=` that names an image, with or without its registry and `:latest`, and the name as it
+/// stands there.
+fn line_from(text: &str, image: &str) -> Option<(usize, String)> {
     let without_tag = image.strip_suffix(":latest").unwrap_or(image);
     let same = |word: &str| {
         let word = word.strip_suffix(":latest").unwrap_or(word);
         word == without_tag || without_tag.ends_with(&format!("/{word}"))
     };
     let all = instructions(text);
-    let named = all.iter().find(|(_, instruction)| {
+    for (line, instruction) in &all {
         let mut words = instruction.split_whitespace();
-        let first = words.next().unwrap_or_default();
-        let from = first.eq_ignore_ascii_case("from");
-        words.any(|word| match word.strip_prefix("--from=") {
-            Some(image) => same(image),
-            None => from && same(word),
-        })
-    });
+        let from = words.next().is_some_and(|first| first.eq_ignore_ascii_case("from"));
+        let named = words.find_map(|word| match word.strip_prefix("--from=") {
+            Some(image) => same(image).then_some(image),
+            None => (from && same(word)).then_some(word),
+        });
+        if let Some(word) = named {
+            return Some((*line, word.to_owned()));
+        }
+    }
     // `FROM $BASE`: the arguments are the engine's to fill in; one that is alone is meant
-    let variable = || {
-        let mut with = all
-            .iter()
-            .filter(|(_, i)| i.to_lowercase().starts_with("from ") && i.contains('$'));
-        with.next().filter(|_| with.next().is_none())
-    };
-    named.or_else(variable).map(|(line, _)| *line)
+    let mut with = all
+        .iter()
+        .filter(|(_, i)| i.to_lowercase().starts_with("from ") && i.contains('$'));
+    let alone = with.next().filter(|_| with.next().is_none());
+    alone.map(|(line, _)| (*line, image.to_owned()))
 }
 
 fn copies_from(text: &str, line: usize) -> bool {
@@ -294,7 +298,7 @@ mod tests {
         let failure = explain("Dockerfile", DOCKERFILE, "", Some(step), "failed to solve");
         assert_eq!(
             failure.to_string(),
-            "Dockerfile:9: nowhere:latest is not in the engine, and no registry gives it"
+            "Dockerfile:9: nowhere is not in the engine, and no registry gives it"
         );
         assert_eq!(failure.next_steps()[0], "name a stage of Dockerfile, or an image");
     }
