@@ -114,7 +114,7 @@ pub async fn bring(
 
 /// Removes older builds of these images from nodes and engine, as far as nothing uses them.
 async fn older_builds(engine: &Engine, env: &Env, images: &[String], brought: &mut [Brought]) -> Result<()> {
-    let inventory = Inventory::take(engine, env).await?;
+    let inventory = Inventory::names(engine).await?;
     let plan = inventory.older_builds_of(images);
     let done = inventory::carry_out(engine, env, &plan).await?;
     for item in done.removed {

@@ -86,6 +86,18 @@ impl Inventory {
     /// # Errors
     /// What the engine answers; [`Reason::ImageLoadFailed`] if a node's containerd does not.
     pub async fn take(engine: &Engine, env: &Env) -> Result<Self> {
+        let mut inventory = Self::names(engine).await?;
+        for stock in &mut inventory.nodes {
+            stock.unnamed = node::unnamed(engine, &stock.node).await?;
+        }
+        let cache = Cache::of(engine, env).await?;
+        let stock = tokio::task::spawn_blocking(move || cache.stock()).await;
+        inventory.cache = stock.map_err(|e| Failure::new(Reason::Internal, "reading the cache panicked").cause(&e))?;
+        Ok(inventory)
+    }
+
+    /// Looks at what has a name, in the engine and in nodes.
+    pub(super) async fn names(engine: &Engine) -> Result<Self> {
         let registry = engine.default_registry().await?.to_owned();
         let (images, all) = tokio::try_join!(engine.images(), nodes(engine))?;
         let mut images = images;
@@ -96,13 +108,11 @@ impl Inventory {
         }
         let (running, silent): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, running)| *running);
         let stocks = try_join_all(running.iter().map(|(name, _)| node::stock(engine, name))).await?;
-        let cache = Cache::of(engine, env).await?;
-        let stock = tokio::task::spawn_blocking(move || cache.stock()).await;
         Ok(Self {
             engine: images,
             nodes: stocks,
             silent: silent.into_iter().map(|(name, _)| name).collect(),
-            cache: stock.map_err(|e| Failure::new(Reason::Internal, "reading the cache panicked").cause(&e))?,
+            cache: CacheStock::default(),
             registry,
         })
     }

@@ -64,15 +64,18 @@ pub struct NodeStock {
     pub blobs: BTreeSet<String>,
 }
 
-/// Asks a node what it has.
+/// Asks a node what it has; what has no name is asked for by [`unnamed`].
 pub(super) async fn stock(engine: &Engine, node: &str) -> Result<NodeStock> {
     let output = engine.exec(node, &["sh", "-c", STOCK, "sh"], None, false).await?;
     if output.code != 0 {
         return Err(silent(node).evidence(crate::process::tail(&output.stderr, 15)));
     }
-    let mut stock = parse(node, &output.stdout);
-    stock.unnamed = replaced(engine, node, "look").await?;
-    Ok(stock)
+    Ok(parse(node, &output.stdout))
+}
+
+/// What has no name any more in a node and was loaded by `dev`, by its digests.
+pub(super) async fn unnamed(engine: &Engine, node: &str) -> Result<Vec<String>> {
+    replaced(engine, node, "look").await
 }
 
 /// Removes from a node what has no name any more and was loaded by `dev`; tells the digests.

@@ -25,9 +25,10 @@ until ctr version >/dev/null 2>&1; do
   i=$((i + 1)); [ $i -lt "$1" ] || { systemctl status --no-pager containerd >&2 2>&1; exit 45; }
   sleep 0.1
 done
-echo "== config"; containerd config dump 2>/dev/null
+config=$(containerd config dump 2>/dev/null)
+echo "== config"; printf '%s\n' "$config"
 echo "== snapshots"
-s=$(containerd config dump 2>/dev/null | sed -n "s/^ *snapshotter = [\"']\(.*\)[\"'].*/\1/p" | head -n 1)
+s=$(printf '%s\n' "$config" | sed -n "s/^ *snapshotter = [\"']\(.*\)[\"'].*/\1/p" | head -n 1)
 ctr -n k8s.io snapshots --snapshotter "${s:-overlayfs}" ls
 echo "== blobs"; ctr -n k8s.io content ls -q
 echo "== mounted"; ls /flink-dev/blobs 2>/dev/null; exit 0
