@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 pub use self::cap::cache_cap;
 pub(super) use self::cap::enforce;
@@ -72,7 +72,7 @@ pub struct Inventory {
     pub engine: Vec<EngineImage>,
     /// Nodes of our clusters that run.
     pub nodes: Vec<NodeStock>,
-    /// Nodes that do not run: what they have is not known.
+    /// Nodes that do not run or do not answer: what they have is not known.
     pub silent: Vec<String>,
     /// The cache.
     pub cache: CacheStock,
@@ -84,7 +84,7 @@ impl Inventory {
     /// Looks at everything.
     ///
     /// # Errors
-    /// What the engine answers; [`Reason::ImageLoadFailed`] if a node's containerd does not.
+    /// What the engine answers; [`Reason::ImageLoadFailed`] if a node stops answering.
     pub async fn take(engine: &Engine, env: &Env) -> Result<Self> {
         let mut inventory = Self::names(engine).await?;
         for stock in &mut inventory.nodes {
@@ -107,11 +107,20 @@ impl Inventory {
             image.tagged = engine.tagged_at(&image.id).await?;
         }
         let (running, silent): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, running)| *running);
-        let stocks = try_join_all(running.iter().map(|(name, _)| node::stock(engine, name))).await?;
+        let mut silent: Vec<String> = silent.into_iter().map(|(name, _)| name).collect();
+        let answers = join_all(running.iter().map(|(name, _)| node::stock(engine, name))).await;
+        let mut stocks = Vec::new();
+        for ((name, _), answer) in running.into_iter().zip(answers) {
+            match answer {
+                Ok(stock) => stocks.push(stock),
+                // one that boots or breaks at the moment must not stand in the way of all others
+                Err(_) => silent.push(name),
+            }
+        }
         Ok(Self {
             engine: images,
             nodes: stocks,
-            silent: silent.into_iter().map(|(name, _)| name).collect(),
+            silent,
             cache: CacheStock::default(),
             registry,
         })

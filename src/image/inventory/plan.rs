@@ -277,7 +277,7 @@ fn cache(inventory: &Inventory, cap: Option<u64>, now: SystemTime, plan: &mut Pl
         .collect();
     if !inventory.silent.is_empty() {
         plan.notes.push(format!(
-            "{} does not run: layers that it may use stay in the cache",
+            "{} does not answer: layers that it may use stay in the cache",
             inventory.silent.join(", ")
         ));
     }

@@ -204,7 +204,7 @@ fn layers_that_a_node_has_or_may_have_stay() {
     let plan = plan(&silent, None, now());
     assert!(!plan.items.iter().any(|i| matches!(i.thing, Thing::Layer { .. })));
     assert!(
-        plan.notes[0].contains("other-control-plane does not run"),
+        plan.notes[0].contains("other-control-plane does not answer"),
         "{:?}",
         plan.notes
     );

@@ -84,6 +84,10 @@ fn text(session: &Session, rows: &[Row], inventory: &Inventory, cap: u64) -> Str
             n => lines.push(style.warn(&format!("{}: {n} replaced images without a name", node.node))),
         }
     }
+    if !inventory.silent.is_empty() {
+        let silent = format!("not seen, as it does not answer: {}", inventory.silent.join(", "));
+        lines.push(style.warn(&silent));
+    }
     lines.push(format!(
         "cache of layers: {} of {}",
         human_bytes(inventory.cache.bytes()),
