@@ -51,6 +51,7 @@ pub(in crate::image) async fn run_in_image(
     let build = Build {
         name: name.clone(),
         context,
+        file: String::new(),
         dockerfile: format!("{DIR}/Dockerfile"),
         target: String::new(),
         args,
