@@ -96,8 +96,10 @@ async fn a_failed_build_shows_its_step_and_log() {
     assert_eq!(failure.id(), Reason::ImageBuildFailed);
     let evidence = failure.detail().evidence.join("\n");
     assert!(
-        evidence.contains("dockerfiles/test/Dockerfile:3: [2/2] RUN echo before"),
-        "{evidence}"
+        failure
+            .to_string()
+            .starts_with("dockerfiles/test/Dockerfile:3: [2/2] RUN echo before"),
+        "{failure}"
     );
     assert!(
         evidence.contains("before") && evidence.contains("wrong") && evidence.contains("exit code: 7"),
@@ -109,10 +111,11 @@ async fn a_failed_build_shows_its_step_and_log() {
             &cx().0,
         )
         .await;
-    let evidence = missing.unwrap_err().detail().evidence.join("\n");
+    let missing = missing.unwrap_err();
+    let evidence = missing.detail().evidence.join("\n");
     assert!(
-        evidence.contains("Dockerfile:2") && evidence.contains("nothing"),
-        "{evidence}"
+        missing.to_string().contains("Dockerfile:2") && evidence.contains("nothing"),
+        "{missing} {evidence}"
     );
 }
 
