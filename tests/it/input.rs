@@ -162,6 +162,10 @@ fn cases_are_listed_and_checked_without_an_engine() {
         &world.run(&["test", ".", "--shard", "3/2"]),
         2,
         &["`3/2` is no part of all"],
+    );
+}
+
+#[test]
 fn arguments_of_an_image_are_looked_at_before_the_engine() {
     let world = World::new();
     world.write("app/Dockerfile", "FROM scratch\n");
