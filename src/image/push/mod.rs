@@ -158,8 +158,7 @@ fn find(
     depth: usize,
     why: &mut Option<String>,
 ) -> Vec<Candidate> {
-    let json = |digest: &str| Some((registry.text(digest)?, digest.to_owned()));
-    let Some((bytes, _)) = json(digest) else {
+    let Some(bytes) = registry.text(digest) else {
         return Vec::new();
     };
     let Ok(manifest) = serde_json::from_slice::<Value>(&bytes) else {
