@@ -48,7 +48,7 @@ fn parse(text: &str) -> Option<u64> {
         clippy::cast_sign_loss,
         reason = "checked to be positive and far below 2^63"
     )]
-    (bytes >= 1.0 && bytes < 1e18).then_some(bytes as u64)
+    (1.0..1e18).contains(&bytes).then_some(bytes as u64)
 }
 
 /// Removes layers from a cache that holds more than it may, the longest unused first, and only those that no image of

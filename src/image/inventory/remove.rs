@@ -181,7 +181,7 @@ async fn check(engine: &Engine, inventory: &Inventory, name: &str, force: bool) 
             .next("delete what uses it, then try again")
             .next(format!("dev image rm --force {name}"))
     };
-    for stock in inventory.nodes.iter().filter(|stock| stock.used.contains(&full)) {
+    if let Some(stock) = inventory.nodes.iter().find(|stock| stock.used.contains(&full)) {
         let pods = node::pods(engine, &stock.node, &full).await?;
         let who = match pods.as_slice() {
             [] => format!("a container in {}", stock.node),

@@ -103,7 +103,7 @@ fn attestation() -> (Vec<(String, Vec<u8>)>, Value) {
 }
 
 /// An archive of an index under a name, as containerd's store exports it; its id is the index's digest.
-fn indexed(mut files: Vec<(String, Vec<u8>)>, manifests: Vec<Value>) -> (Vec<u8>, String) {
+fn indexed(mut files: Vec<(String, Vec<u8>)>, manifests: &[Value]) -> (Vec<u8>, String) {
     let inner = json!({"schemaVersion": 2, "manifests": manifests}).to_string();
     let (file, descriptor) = blob("application/vnd.oci.image.index.v1+json", inner.as_bytes());
     let id = descriptor["digest"].as_str().unwrap().to_owned();
@@ -178,7 +178,7 @@ fn containerds_form_with_an_attestation_beside_the_image() {
     let (more, attested) = attestation();
     files.extend(more);
     let packed = sha256(&gzip(b"packed"));
-    let (bytes, id) = indexed(files, vec![image, attested]);
+    let (bytes, id) = indexed(files, &[image, attested]);
     let image = taken(&cache, &bytes, &id).unwrap();
     let expected = Layer {
         digest: sha256(b"packed"),
@@ -201,10 +201,10 @@ fn of_several_platforms_the_engines_own_is_taken_and_others_may_be_missing() {
     files.extend(other);
     let absent = json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7,
         "digest": format!("sha256:{}", sha256(b"absent")), "platform": {"os": "linux", "architecture": "s390x"}});
-    let (bytes, id) = indexed(files, vec![absent.clone(), other_image, image]);
+    let (bytes, id) = indexed(files, &[absent.clone(), other_image, image]);
     assert_eq!(taken(&cache, &bytes, &id).unwrap().layers[0].digest, sha256(b"for amd"));
     // nothing of it is whole
-    let (bytes, id) = indexed(Vec::new(), vec![absent]);
+    let (bytes, id) = indexed(Vec::new(), &[absent]);
     let error = taken(&cache, &bytes, &id).unwrap_err();
     assert!(error.to_string().contains("does not hold all of x/y:1"), "{error}");
 }
@@ -256,7 +256,7 @@ fn a_configuration_in_small_pieces_is_whole() {
     let (_dir, cache) = cache();
     cache.prepare().unwrap();
     let (files, image) = oci("amd64", b"packed");
-    let (bytes, id) = indexed(files, vec![image]);
+    let (bytes, id) = indexed(files, &[image]);
     cache
         .take(Slow(&bytes), &[("x/y:1".to_owned(), id.clone())], "amd64")
         .unwrap();
@@ -270,7 +270,7 @@ proptest! {
     fn broken_archives_are_errors_and_leave_no_image(at in 0_usize..4000, change in any::<u8>(), cut in any::<bool>()) {
         let (_dir, cache) = cache();
         let (files, image) = oci("amd64", b"packed");
-        let (mut bytes, id) = indexed(files, vec![image]);
+        let (mut bytes, id) = indexed(files, &[image]);
         let at = at % bytes.len();
         if cut { bytes.truncate(at) } else { bytes[at] ^= change }
         // whatever it says, what it enters is whole and is what the digests name

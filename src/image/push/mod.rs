@@ -90,9 +90,9 @@ pub(super) async fn into_cache(
             registry.refuse(skipped);
             push(engine, &registry, AGAIN, cache, image, cx)
                 .await
-                .map_err(|again| described(again, &registry, name).evidence(failure.to_string()))?;
+                .map_err(|again| described(&again, &registry, name).evidence(failure.to_string()))?;
         }
-        Err(failure) => return Err(described(failure, &registry, name)),
+        Err(failure) => return Err(described(&failure, &registry, name)),
     }
     Ok(Pushed(registry.traffic()))
 }
@@ -105,7 +105,7 @@ fn failed(name: &str) -> Failure {
 }
 
 /// The push's failure; the registry's own error tells more than the engine's report of it.
-fn described(failure: Failure, registry: &Registry, name: &str) -> Failure {
+fn described(failure: &Failure, registry: &Registry, name: &str) -> Failure {
     let mut all = failed(name).evidence(failure.to_string());
     for seen in &failure.detail().evidence {
         all = all.evidence(seen);
