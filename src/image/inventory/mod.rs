@@ -84,11 +84,12 @@ impl Inventory {
     /// Looks at everything.
     ///
     /// # Errors
-    /// What the engine answers; [`Reason::ImageLoadFailed`] if a node stops answering.
+    /// What the engine answers.
     pub async fn take(engine: &Engine, env: &Env) -> Result<Self> {
         let mut inventory = Self::names(engine).await?;
         for stock in &mut inventory.nodes {
-            stock.unnamed = node::unnamed(engine, &stock.node).await?;
+            // a node of another cluster may go at any moment; what it has is only looked at
+            stock.unnamed = node::unnamed(engine, &stock.node).await.unwrap_or_default();
         }
         let cache = Cache::of(engine, env).await?;
         let stock = tokio::task::spawn_blocking(move || cache.stock()).await;
