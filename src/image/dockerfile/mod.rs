@@ -255,17 +255,27 @@ fn ignore_of(file: &Path, shown_file: &Path, folder: &Path, shown: &Path) -> Res
     Ok(None)
 }
 
+/// The path in the context that a build did not find: `"/a/b": not found`, or in engines before 23
+/// `lstat .../buildkit-mount123/a/b: no such file or directory`.
+fn not_found(seen: &str) -> Option<&str> {
+    let quoted = seen
+        .split_once("\": not found")
+        .or_else(|| seen.split_once("\" not found"));
+    if let Some((before, _)) = quoted {
+        return before.rsplit('"').next().map(|path| path.trim_start_matches('/'));
+    }
+    let (before, _) = seen.split_once(": no such file or directory")?;
+    let (_, mounted) = before.rsplit_once("/buildkit-mount")?;
+    mounted.split_once('/').map(|(_, path)| path)
+}
+
 /// A path that is "not found" may be one that was left out.
 fn with_ignored(failure: Failure, ignore: Option<&(String, Ignore)>) -> Failure {
     let Some((shown, ignore)) = ignore else { return failure };
     let seen = failure.detail().evidence.join("\n");
-    let Some((before, _)) = seen
-        .split_once("\": not found")
-        .or_else(|| seen.split_once("\" not found"))
-    else {
+    let Some(path) = not_found(&seen) else {
         return failure;
     };
-    let path = before.rsplit('"').next().unwrap_or_default().trim_start_matches('/');
     match ignore.by(path) {
         Some(line) => failure.evidence(format!("{shown}:{line} leaves {path} out")),
         None => failure,

@@ -157,6 +157,9 @@ fn a_file_that_is_left_out_is_told_as_the_reason() {
         "{evidence}"
     );
     assert_eq!(failure("other").detail().evidence.len(), 1);
+    let older = "failed to walk /docker/tmp/buildkit-mount55/target: lstat /docker/tmp/buildkit-mount55/target: no such file or directory";
+    assert_eq!(not_found(older), Some("target"));
+    assert_eq!(not_found("exit code: 7"), None);
 }
 
 #[test]
