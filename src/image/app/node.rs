@@ -179,10 +179,11 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
         )
         .next(format!("--base with an image for {}", state.architecture)));
     }
-    let labelled = state
-        .labels
-        .get(reference)
-        .is_some_and(|labels| labels.contains(&format!("{ID_LABEL}={id}")));
+    let labelled = state.labels.get(reference).is_some_and(|labels| {
+        labels
+            .split(',')
+            .any(|label| label == format!("{APP_LABEL}={}", wanted.image.app))
+    });
     if wanted.is_in(&state) && labelled {
         return Ok(Outcome::Done(Done {
             way: Way::Unchanged,
@@ -243,13 +244,9 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
     }))
 }
 
-/// Labels the new build, and waits until the node has it as the kubelet sees it.
+/// Waits until the node has the image as the kubelet sees it.
 async fn seen(session: &mut Session, wanted: &Wanted<'_>) -> Result<bool> {
-    let (reference, image) = (&wanted.reference, wanted.image);
-    let mut question = format!(
-        "label {reference} {ID_LABEL}={} {APP_LABEL}={}\nseen {reference} {}",
-        image.id, image.app, image.id
-    );
+    let question = format!("seen {} {}", wanted.reference, wanted.image.id);
     let start = tokio::time::Instant::now();
     loop {
         let answer = session.ask(&question).await?;
@@ -257,26 +254,28 @@ async fn seen(session: &mut Session, wanted: &Wanted<'_>) -> Result<bool> {
             return Ok(true);
         }
         // the kubelet's interface gives an image its second name when it has heard of the first
-        if !answer.unpacked.contains_key(reference) || start.elapsed() > CRI {
+        if !answer.unpacked.contains_key(&wanted.reference) || start.elapsed() > CRI {
             return Ok(false);
         }
-        question = format!("seen {reference} {}", image.id);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Removes older builds that nothing uses.
+/// Labels the new build and removes older ones that nothing uses, both begun by one message: a build that has its label
+/// has left nothing behind.
 async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, others: &Answer) -> Result<Vec<String>> {
     let outdated = wanted.outdated(others);
-    if outdated.is_empty() {
-        return Ok(Vec::new());
+    let (reference, image) = (&wanted.reference, wanted.image);
+    let mut lines = format!("label {reference} {ID_LABEL}={} {APP_LABEL}={}\n", image.id, image.app);
+    if !outdated.is_empty() {
+        lines.push_str(&format!("remove {}\n", outdated.join(" ")));
     }
-    let answer = session.ask(&format!("remove {}\nsettle", outdated.join(" "))).await?;
+    let answer = session.ask(&format!("{lines}settle")).await?;
     if answer.code != 0 {
         return Err(Failure::new(
             Reason::ImageLoadFailed,
             format!(
-                "{node} has {}, but older builds could not be removed",
+                "{node} has {}, but it could not be labelled, or older builds removed",
                 wanted.image.name
             ),
         )
