@@ -388,7 +388,8 @@ impl Reader<'_> {
         known.dedup();
         let found = sql::placeholders(&source.text);
         for placeholder in &found {
-            if known.iter().any(|name| name == placeholder.name) {
+            // the SQL runner puts in what has a default: the environment of the cluster's pods may have it
+            if placeholder.has_default() || known.iter().any(|name| name == placeholder.name) {
                 continue;
             }
             let words = || known.iter().map(String::as_str);

@@ -46,8 +46,10 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
         spans: BTreeMap::new(),
     };
     // as the script is split: those in comments mean nothing
+    // and the SQL runner puts in what has a default
     let meant: BTreeSet<_> = placeholders(&case.sql)
         .iter()
+        .filter(|p| !p.has_default())
         .map(|p| (p.position.line, p.position.column))
         .collect();
     let (mut line, mut column, mut column_out) = (1, 1, 1);

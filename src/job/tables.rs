@@ -27,7 +27,7 @@ impl Table {
 pub(super) fn tables(script: &str, statements: &[Statement<'_>]) -> Vec<Table> {
     statements
         .iter()
-        .filter(|s| s.kind == Kind::Create)
+        .filter(|s| matches!(s.kind, Kind::Create | Kind::CreateAs))
         .map(|statement| Table {
             options: options(statement.text)
                 .into_iter()

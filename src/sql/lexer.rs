@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use super::{SplitError, position};
+use super::SplitError;
+use super::lines::Lines;
 
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
-    /// Letters, digits, `_` and `$`.
+    /// ASCII letters, digits, `_` and `$`, and all characters beyond ASCII that are no blanks.
     Word,
     /// `'…'`, with the quotes.
     Text,
@@ -38,14 +39,9 @@ struct Lexer<'a> {
 
 /// The tokens of a script.
 pub(super) fn tokens(script: &str) -> Result<Vec<Token>, SplitError> {
-    let at = if script.starts_with(BYTE_ORDER_MARK) {
-        BYTE_ORDER_MARK.len_utf8()
-    } else {
-        0
-    };
     Lexer {
         script,
-        at,
+        at: 0,
         hint: None,
         tokens: Vec::new(),
     }
@@ -106,7 +102,7 @@ impl Lexer<'_> {
 
     fn error(&self, at: usize, message: &'static str) -> SplitError {
         SplitError {
-            position: position(self.script, at),
+            position: Lines::new(self.script).position(at),
             message,
         }
     }
@@ -150,11 +146,13 @@ impl Lexer<'_> {
     }
 }
 
-/// Blanks as Java tells them, whose runner reads the same scripts: U+0085 is none, the separators of ASCII are.
+/// Blanks as Java tells them, whose runner reads the same scripts: U+0085 is none, the separators of ASCII are. Byte order
+/// marks are left where files were put together.
 fn is_blank(c: char) -> bool {
-    (c.is_whitespace() && c != '\u{85}') || ('\u{1c}'..='\u{1f}').contains(&c)
+    (c.is_whitespace() && c != '\u{85}') || ('\u{1c}'..='\u{1f}').contains(&c) || c == BYTE_ORDER_MARK
 }
 
+/// Which characters beyond ASCII are letters is Flink's business: no rule here hangs on it.
 fn in_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_' || c == '$'
+    c.is_ascii_alphanumeric() || c == '_' || c == '$' || !c.is_ascii() && !is_blank(c)
 }

@@ -1,5 +1,6 @@
 //! What can be told about a script without Flink: whether it can run as one session job.
 
+use super::lines::Lines;
 use super::{Kind, Position, Statement, split};
 
 /// Something in a script, and where.
@@ -18,7 +19,7 @@ pub struct Problem {
 /// What was found in a script that can run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lint {
-    /// How many `INSERT`s the job has.
+    /// How many `INSERT`s the job has; a `CREATE TABLE … AS` is one.
     pub inserts: usize,
     /// What is most likely not meant, but can run.
     pub warnings: Vec<Problem>,
@@ -56,7 +57,7 @@ pub fn lint(script: &str) -> Result<Lint, Problem> {
             ));
         }
         match statement.kind {
-            Kind::Insert => inserts += 1,
+            Kind::Insert | Kind::CreateAs => inserts += 1,
             Kind::StatementSet => {
                 if let Some(other) = statement.inner.iter().find(|inner| inner.kind != Kind::Insert) {
                     let message = format!("{} cannot stand in a statement set: only INSERT can", head(other));
@@ -79,11 +80,12 @@ pub fn lint(script: &str) -> Result<Lint, Problem> {
             next,
         });
     }
+    let lines = Lines::new(script);
     Ok(Lint {
         inserts,
         warnings: statements
             .iter()
-            .flat_map(|statement| local_brokers(script, statement))
+            .flat_map(|statement| local_brokers(&lines, statement))
             .collect(),
     })
 }
@@ -94,7 +96,7 @@ fn refusal(statement: &Statement<'_>) -> Option<(&'static str, &'static str)> {
             "nobody would see its rows",
             "write them to a table: INSERT INTO … SELECT …",
         ),
-        Kind::CreateAs => ("it starts a job of its own", "write CREATE TABLE and INSERT INTO"),
+        Kind::CreateMaterialized => ("it starts a job of its own", "write CREATE TABLE and INSERT INTO"),
         Kind::ExecutePlan => ("it starts a job of its own", "write the statements of the plan"),
         Kind::Delete | Kind::Update | Kind::Truncate | Kind::Call | Kind::Analyze | Kind::Compile => {
             ("only INSERTs make up its job", "remove it")
@@ -137,15 +139,15 @@ fn head(statement: &Statement<'_>) -> String {
 }
 
 /// Addresses of brokers that mean the pod itself where the job runs.
-fn local_brokers(script: &str, statement: &Statement<'_>) -> Vec<Problem> {
-    if statement.kind != Kind::Create || !statement.text.contains("bootstrap.servers") {
+fn local_brokers(lines: &Lines<'_>, statement: &Statement<'_>) -> Vec<Problem> {
+    if !matches!(statement.kind, Kind::Create | Kind::CreateAs) || !statement.text.contains("bootstrap.servers") {
         return Vec::new();
     }
     ["localhost:", "127.0.0.1:"]
         .iter()
         .flat_map(|host| statement.text.match_indices(host))
         .map(|(at, host)| Problem {
-            position: super::position(script, statement.range.start + at),
+            position: lines.position(statement.range.start + at),
             width: host.len() - 1,
             message: format!(
                 "`{}` is the pod itself where the job runs, not this machine",

@@ -4,7 +4,12 @@
 //! The SQL runner inside Flink splits by the same rules. They are written down, with every case, in the corpus at
 //! `sql-runner/src/test/resources/corpus`, which the tests of both run.
 
+#[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod generated_tests;
 mod lexer;
+mod lines;
 mod lint;
 mod placeholder;
 mod splitter;
@@ -14,7 +19,7 @@ mod tests;
 use std::ops::Range;
 
 pub use lint::{Lint, Problem, lint};
-pub use placeholder::{Placeholder, placeholders};
+pub use placeholder::{Placeholder, Substituted, placeholders, substitute};
 use serde::{Deserialize, Serialize};
 pub use splitter::split;
 
@@ -41,8 +46,10 @@ pub enum Kind {
     StatementSet,
     /// `CREATE` of anything that starts no job.
     Create,
-    /// `CREATE TABLE … AS` and its kin, which start a job of their own.
+    /// `CREATE TABLE … AS` and `REPLACE TABLE … AS`, which are an `INSERT` too.
     CreateAs,
+    /// `CREATE MATERIALIZED TABLE`, which starts a job of its own.
+    CreateMaterialized,
     /// `DROP`.
     Drop,
     /// `ALTER`.
@@ -94,6 +101,19 @@ pub struct Statement<'a> {
     pub inner: Vec<Self>,
     /// What `SET` and `RESET` name.
     pub setting: Option<Setting>,
+    /// The connector that a created table names.
+    pub connector: Option<Connector>,
+}
+
+/// The value of a table's option `connector`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connector {
+    /// The value, without quotes; it may hold placeholders.
+    pub name: String,
+    /// Where its opening quote stands.
+    pub position: Position,
+    /// How many characters it covers, with the quotes.
+    pub width: usize,
 }
 
 /// The key of `SET` or `RESET`, and the value of `SET`.
@@ -115,28 +135,7 @@ pub struct SplitError {
     pub message: &'static str,
 }
 
-/// The place of a byte of a script. A byte order mark at the very start takes no column.
+/// The place of a byte of a script, as every statement has it.
 pub(crate) fn position(script: &str, at: usize) -> Position {
-    let start = if script.starts_with(lexer::BYTE_ORDER_MARK) {
-        lexer::BYTE_ORDER_MARK.len_utf8()
-    } else {
-        0
-    };
-    let (mut line, mut line_start) = (1, start);
-    let bytes = script.as_bytes();
-    for (index, byte) in bytes.iter().enumerate().take(at) {
-        let ends = match byte {
-            b'\n' => true,
-            b'\r' => bytes.get(index + 1) != Some(&b'\n'),
-            _ => false,
-        };
-        if ends {
-            line += 1;
-            line_start = index + 1;
-        }
-    }
-    Position {
-        line,
-        column: script.get(line_start..at).map_or(0, |text| text.chars().count()) + 1,
-    }
+    lines::Lines::new(script).position(at)
 }

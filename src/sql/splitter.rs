@@ -1,7 +1,8 @@
 //! Puts tokens together to statements and tells what each is.
 
 use super::lexer::{Token, Type, tokens};
-use super::{Kind, Setting, SplitError, Statement, position};
+use super::lines::Lines;
+use super::{Connector, Kind, Setting, SplitError, Statement};
 
 /// The statements of a script, in order; empty ones are left out.
 ///
@@ -11,6 +12,7 @@ pub fn split(script: &str) -> Result<Vec<Statement<'_>>, SplitError> {
     Splitter {
         script,
         tokens: tokens(script)?,
+        lines: Lines::new(script),
     }
     .statements()
 }
@@ -21,6 +23,7 @@ const QUERY: [&str; 4] = ["SELECT", "WITH", "VALUES", "TABLE"];
 struct Splitter<'a> {
     script: &'a str,
     tokens: Vec<Token>,
+    lines: Lines<'a>,
 }
 
 impl<'a> Splitter<'a> {
@@ -41,8 +44,11 @@ impl<'a> Splitter<'a> {
 
     /// The token behind the statement's last one, and what stands in its statement set.
     fn end(&self, first: usize) -> Result<(usize, Vec<Statement<'a>>), SplitError> {
-        if self.words(first, &["BEGIN", "STATEMENT", "SET"]) && self.is(first + 3, Type::Semicolon) {
-            return self.end_of_set(first, first + 3);
+        // at the script's end too: it lacks its END, and would take in what is put behind it
+        let body = first + 3;
+        let opens = self.is(body, Type::Semicolon) || body == self.tokens.len();
+        if self.words(first, &["BEGIN", "STATEMENT", "SET"]) && opens {
+            return self.end_of_set(first, body);
         }
         let mut at = first;
         while at < self.tokens.len() && !self.is(at, Type::Semicolon) {
@@ -83,14 +89,20 @@ impl<'a> Splitter<'a> {
             _ => None,
         };
         let range = self.tokens[first].range.start..self.tokens[end - 1].range.end;
-        let position = position(self.script, range.start);
+        let table = match kind {
+            Kind::CreateAs | Kind::CreateMaterialized => true,
+            Kind::Create => self.word(self.created(first + 1, end)) == "TABLE",
+            _ => false,
+        };
+        let connector = table.then(|| self.connector(first, end)).flatten();
         Ok(Statement {
             kind,
-            position,
+            position: self.lines.position(range.start),
             text: &self.script[range.clone()],
             range,
             inner,
             setting,
+            connector,
         })
     }
 
@@ -108,8 +120,7 @@ impl<'a> Splitter<'a> {
             "SET" => Kind::Set,
             "RESET" => Kind::Reset,
             "INSERT" => Kind::Insert,
-            "CREATE" | "REPLACE" if self.fills_table(at + 1, end) => Kind::CreateAs,
-            "CREATE" | "REPLACE" => Kind::Create,
+            "CREATE" | "REPLACE" => self.create(self.created(at + 1, end), end),
             "DROP" => Kind::Drop,
             "ALTER" => Kind::Alter,
             "USE" => Kind::Use,
@@ -138,25 +149,64 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Whether what is created is a table, filled by an `AS` outside of all parentheses.
-    fn fills_table(&self, first: usize, end: usize) -> bool {
-        let (mut table, mut depth) = (false, 0_i64);
+    /// The word that tells what is created; none other than these can stand before it.
+    fn created(&self, first: usize, end: usize) -> usize {
+        let before = ["OR", "REPLACE", "ALTER", "TEMPORARY"];
+        (first..end)
+            .find(|at| !before.contains(&self.word(*at).as_str()))
+            .unwrap_or(end)
+    }
+
+    /// `CREATE`, or what it is if it fills the table: by an `AS` outside of all parentheses.
+    fn create(&self, first: usize, end: usize) -> Kind {
+        match self.word(first).as_str() {
+            "MATERIALIZED" if first < end => return Kind::CreateMaterialized,
+            "TABLE" if first < end => {}
+            _ => return Kind::Create,
+        }
+        let mut depth = 0_i64;
         for at in first..end {
             if self.symbol(at, "(") {
                 depth += 1;
             } else if self.symbol(at, ")") {
                 depth -= 1;
-            } else if depth == 0 && !table {
-                match self.word(at).as_str() {
-                    "TABLE" => table = true,
-                    "OR" | "REPLACE" | "ALTER" | "TEMPORARY" | "MATERIALIZED" => {}
-                    _ => return false,
-                }
             } else if depth == 0 && self.word(at) == "AS" {
-                return true;
+                return Kind::CreateAs;
             }
         }
-        false
+        Kind::Create
+    }
+
+    /// The first `'connector' = '…'` directly within the parentheses of a `WITH`.
+    fn connector(&self, first: usize, end: usize) -> Option<Connector> {
+        let text = |at: usize| self.is(at, Type::Text).then(|| self.value(at, at + 1));
+        let (mut depth, mut with) = (0_i64, None);
+        for at in first..end {
+            if self.symbol(at, "(") {
+                depth += 1;
+                if with.is_none() && self.word(at - 1) == "WITH" {
+                    with = Some(depth);
+                }
+            } else if self.symbol(at, ")") {
+                if with == Some(depth) {
+                    with = None;
+                }
+                depth -= 1;
+            } else if with == Some(depth)
+                && at + 2 < end
+                && self.symbol(at + 1, "=")
+                && text(at).as_deref() == Some("connector")
+                && let Some(name) = text(at + 2)
+            {
+                let range = self.tokens[at + 2].range.clone();
+                return Some(Connector {
+                    name,
+                    position: self.lines.position(range.start),
+                    width: self.script[range].chars().count(),
+                });
+            }
+        }
+        None
     }
 
     fn setting(&self, kind: Kind, first: usize, end: usize) -> Result<Option<Setting>, SplitError> {
@@ -193,7 +243,7 @@ impl<'a> Splitter<'a> {
 
     fn error(&self, at: usize, message: &'static str) -> SplitError {
         SplitError {
-            position: position(self.script, self.tokens[at].range.start),
+            position: self.lines.position(self.tokens[at].range.start),
             message,
         }
     }
@@ -202,13 +252,14 @@ impl<'a> Splitter<'a> {
         self.tokens.get(at).is_some_and(|token| token.kind == kind)
     }
 
-    /// The word at a token in capitals; nothing where there is none.
+    /// The word at a token in capitals; nothing where there is none. Of ASCII only: Flink knows no keyword with the
+    /// Turkish dotless i or the long s.
     fn word(&self, at: usize) -> String {
         match self.tokens.get(at) {
             Some(Token {
                 kind: Type::Word,
                 range,
-            }) => self.script[range.clone()].to_uppercase(),
+            }) => self.script[range.clone()].to_ascii_uppercase(),
             _ => String::new(),
         }
     }

@@ -9,8 +9,10 @@ enum Kind {
     INSERT,
     STATEMENT_SET,
     CREATE,
-    /** CREATE TABLE ... AS and its kin, which start a job of their own. */
+    /** CREATE TABLE ... AS and REPLACE TABLE ... AS, which are an INSERT too. */
     CREATE_AS,
+    /** CREATE MATERIALIZED TABLE, which starts a job of its own. */
+    CREATE_MATERIALIZED,
     DROP,
     ALTER,
     USE,

@@ -10,7 +10,7 @@ import java.util.List;
 final class Lexer {
 
     enum Type {
-        /** Letters, digits, underscores. */
+        /** ASCII letters, digits, {@code _} and {@code $}, and all characters beyond ASCII that are no blanks. */
         WORD,
         /** {@code '...'}, with the quotes. */
         STRING,
@@ -25,29 +25,26 @@ final class Lexer {
     /** The characters from {@code start} up to but without {@code end}. */
     record Token(Type type, int start, int end) {}
 
+    private final Script whole;
     private final String script;
-    private final Lines lines;
     private final List<Token> tokens = new ArrayList<>();
     private int at;
     private int hint = -1;
 
-    private Lexer(String script, Lines lines) {
-        this.script = script;
-        this.lines = lines;
+    private Lexer(Script script) {
+        this.whole = script;
+        this.script = script.text();
     }
 
-    static List<Token> tokens(String script, Lines lines) {
-        return new Lexer(script, lines).read();
+    static List<Token> tokens(Script script) {
+        return new Lexer(script).read();
     }
 
     private List<Token> read() {
-        if (script.startsWith("\ufeff")) {
-            at = 1;
-        }
         while (at < script.length()) {
             int start = at;
             int c = script.codePointAt(at);
-            if (Character.isWhitespace(c) || Character.isSpaceChar(c)) {
+            if (isBlank(c)) {
                 at += Character.charCount(c);
             } else if (looking("--") || looking("//")) {
                 skipLine();
@@ -59,7 +56,7 @@ final class Lexer {
             } else if (looking("/*")) {
                 int end = script.indexOf("*/", at + 2);
                 if (end < 0) {
-                    throw lines.error(start, "comment not closed");
+                    throw whole.error(start, "comment not closed");
                 }
                 at = end + 2;
             } else if (looking("*/") && hint >= 0) {
@@ -81,7 +78,7 @@ final class Lexer {
             }
         }
         if (hint >= 0) {
-            throw lines.error(hint, "hint not closed");
+            throw whole.error(hint, "hint not closed");
         }
         return tokens;
     }
@@ -101,8 +98,15 @@ final class Lexer {
         at += length;
     }
 
+    /** Which characters beyond ASCII are letters is Flink's business: no rule here hangs on it. */
     private static boolean inWord(int c) {
-        return Character.isLetterOrDigit(c) || c == '_' || c == '$';
+        return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '$'
+                || c > 127 && !isBlank(c);
+    }
+
+    /** Byte order marks are left where files were put together. */
+    private static boolean isBlank(int c) {
+        return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == '\ufeff';
     }
 
     private void word(int start) {
@@ -110,7 +114,7 @@ final class Lexer {
             at += Character.charCount(script.codePointAt(at));
         }
         // E'...': the one string in which a backslash escapes what follows it
-        if (at - start == 1 && looking("'") && Character.toUpperCase(script.charAt(start)) == 'E') {
+        if (at - start == 1 && looking("'") && (script.charAt(start) | 0x20) == 'e') {
             quoted(start, Type.STRING, true, "string not closed");
         } else {
             tokens.add(new Token(Type.WORD, start, at));
@@ -134,6 +138,6 @@ final class Lexer {
                 }
             }
         }
-        throw lines.error(start, unclosed);
+        throw whole.error(start, unclosed);
     }
 }

@@ -4,7 +4,6 @@ import io.github.flinkdev.sqlrunner.Lexer.Token;
 import io.github.flinkdev.sqlrunner.Lexer.Type;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -12,14 +11,14 @@ import java.util.Optional;
  * ({@code src/test/resources/corpus}).
  */
 final class Splitter {
+    private final Script whole;
     private final String script;
-    private final Lines lines;
     private final List<Token> tokens;
 
-    private Splitter(String script) {
-        this.script = script;
-        this.lines = new Lines(script);
-        this.tokens = Lexer.tokens(script, lines);
+    private Splitter(Script script) {
+        this.whole = script;
+        this.script = script.text();
+        this.tokens = Lexer.tokens(script);
     }
 
     /**
@@ -27,7 +26,7 @@ final class Splitter {
      *
      * @throws SplitException if a quote, a comment or a statement set is not closed
      */
-    static List<Statement> split(String script) {
+    static List<Statement> split(Script script) {
         return new Splitter(script).statements();
     }
 
@@ -48,8 +47,10 @@ final class Splitter {
 
     /** The token behind the statement's last one; what stands in a statement set is added to {@code inner}. */
     private int end(int first, List<Statement> inner) {
-        if (words(first, "BEGIN", "STATEMENT", "SET") && is(first + 3, Type.SEMICOLON)) {
-            return endOfSet(first, first + 3, inner);
+        // at the script's end too: it lacks its END, and would take in what is put behind it
+        int body = first + 3;
+        if (words(first, "BEGIN", "STATEMENT", "SET") && (is(body, Type.SEMICOLON) || body == tokens.size())) {
+            return endOfSet(first, body, inner);
         }
         int at = first;
         while (at < tokens.size() && !is(at, Type.SEMICOLON)) {
@@ -68,7 +69,7 @@ final class Splitter {
                 at++;
             } else if (words(at, "END")) {
                 if (at + 1 < tokens.size() && !is(at + 1, Type.SEMICOLON)) {
-                    throw lines.error(tokens.get(at + 1).start(), "semicolon expected after END");
+                    throw whole.error(tokens.get(at + 1).start(), "semicolon expected after END");
                 }
                 return at + 1;
             } else {
@@ -79,7 +80,7 @@ final class Splitter {
                 inner.add(statement(start, at, List.of()));
             }
         }
-        throw lines.error(tokens.get(first).start(), "statement set not closed by END");
+        throw whole.error(tokens.get(first).start(), "statement set not closed by END");
     }
 
     private Statement statement(int first, int end, List<Statement> inner) {
@@ -87,8 +88,10 @@ final class Splitter {
         int start = tokens.get(first).start();
         Optional<Statement.Setting> setting =
                 kind == Kind.SET || kind == Kind.RESET ? setting(kind, first + 1, end) : Optional.empty();
-        return new Statement(
-                kind, lines.position(start), text(first, end), List.copyOf(inner), setting);
+        boolean table = kind == Kind.CREATE_AS || kind == Kind.CREATE_MATERIALIZED
+                || kind == Kind.CREATE && word(created(first + 1, end)).equals("TABLE");
+        Optional<Statement.Connector> connector = table ? connector(first, end) : Optional.empty();
+        return new Statement(kind, whole, start, text(first, end), List.copyOf(inner), setting, connector);
     }
 
     private Kind kind(int first, int end) {
@@ -104,7 +107,7 @@ final class Splitter {
             case "SET" -> Kind.SET;
             case "RESET" -> Kind.RESET;
             case "INSERT" -> Kind.INSERT;
-            case "CREATE", "REPLACE" -> startsJob(at + 1, end) ? Kind.CREATE_AS : Kind.CREATE;
+            case "CREATE", "REPLACE" -> create(created(at + 1, end), end);
             case "DROP" -> Kind.DROP;
             case "ALTER" -> Kind.ALTER;
             case "USE" -> Kind.USE;
@@ -135,26 +138,57 @@ final class Splitter {
         return List.of("SELECT", "WITH", "VALUES", "TABLE").contains(word);
     }
 
-    /** Whether what is created is a table, filled by an AS outside of all parentheses. */
-    private boolean startsJob(int first, int end) {
-        boolean table = false;
+    /** The word that tells what is created; none other than these can stand before it. */
+    private int created(int first, int end) {
+        int at = first;
+        while (at < end && List.of("OR", "REPLACE", "ALTER", "TEMPORARY").contains(word(at))) {
+            at++;
+        }
+        return at;
+    }
+
+    /** CREATE, or what it is if it fills the table: by an AS outside of all parentheses. */
+    private Kind create(int at, int end) {
+        if (at < end && word(at).equals("MATERIALIZED")) {
+            return Kind.CREATE_MATERIALIZED;
+        }
+        if (at >= end || !word(at).equals("TABLE")) {
+            return Kind.CREATE;
+        }
         int depth = 0;
-        for (int at = first; at < end; at++) {
+        for (; at < end; at++) {
             if (symbol(at, "(")) {
                 depth++;
             } else if (symbol(at, ")")) {
                 depth--;
-            } else if (depth == 0 && !table) {
-                // the words before it are OR REPLACE, TEMPORARY, MATERIALIZED; any other makes no table
-                table = word(at).equals("TABLE");
-                if (!table && !List.of("OR", "REPLACE", "ALTER", "TEMPORARY", "MATERIALIZED").contains(word(at))) {
-                    return false;
-                }
             } else if (depth == 0 && word(at).equals("AS")) {
-                return true;
+                return Kind.CREATE_AS;
             }
         }
-        return false;
+        return Kind.CREATE;
+    }
+
+    /** The first {@code 'connector' = '...'} directly within the parentheses of a WITH. */
+    private Optional<Statement.Connector> connector(int first, int end) {
+        int depth = 0;
+        int with = 0;
+        for (int at = first; at < end; at++) {
+            if (symbol(at, "(")) {
+                depth++;
+                if (with == 0 && word(at - 1).equals("WITH")) {
+                    with = depth;
+                }
+            } else if (symbol(at, ")")) {
+                if (depth == with) {
+                    with = 0;
+                }
+                depth--;
+            } else if (with > 0 && depth == with && at + 2 < end && is(at, Type.STRING) && symbol(at + 1, "=")
+                    && is(at + 2, Type.STRING) && value(at, at + 1).equals("connector")) {
+                return Optional.of(new Statement.Connector(value(at + 2, at + 3), tokens.get(at + 2).start()));
+            }
+        }
+        return Optional.empty();
     }
 
     /** The key and value of SET and RESET, quoted or not. */
@@ -170,7 +204,7 @@ final class Splitter {
             equals++;
         }
         if (equals == end || equals == first || equals + 1 == end) {
-            throw lines.error(tokens.get(first - 1).start(), "SET wants a key, = and a value");
+            throw whole.error(tokens.get(first - 1).start(), "SET wants a key, = and a value");
         }
         return Optional.of(new Statement.Setting(value(first, equals), Optional.of(value(equals + 1, end))));
     }
@@ -198,7 +232,19 @@ final class Splitter {
             return "";
         }
         Token token = tokens.get(at);
-        return script.substring(token.start(), token.end()).toUpperCase(Locale.ROOT);
+        return upper(script.substring(token.start(), token.end()));
+    }
+
+    /** Of ASCII only: Flink knows no keyword with the Turkish dotless i or the long s. */
+    private static String upper(String word) {
+        StringBuilder upper = new StringBuilder(word);
+        for (int i = 0; i < upper.length(); i++) {
+            char c = upper.charAt(i);
+            if (c >= 'a' && c <= 'z') {
+                upper.setCharAt(i, (char) (c - 0x20));
+            }
+        }
+        return upper.toString();
     }
 
     private boolean words(int at, String... expected) {

@@ -27,8 +27,12 @@ final class Corpus {
     private Corpus() {}
 
     static List<Case> cases() {
+        return cases("src/test/resources/corpus");
+    }
+
+    static List<Case> cases(String folder) {
         List<Case> cases = new ArrayList<>();
-        try (Stream<Path> files = Files.list(Path.of("src/test/resources/corpus"))) {
+        try (Stream<Path> files = Files.list(Path.of(folder))) {
             for (Path file : files.filter(path -> path.toString().endsWith(".json")).sorted().toList()) {
                 for (JsonNode node : new ObjectMapper().readTree(file.toFile())) {
                     String name = file.getFileName() + ": " + node.get("name").asText();

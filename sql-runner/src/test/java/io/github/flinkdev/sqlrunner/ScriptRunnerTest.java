@@ -7,7 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.core.execution.JobClient;
@@ -30,13 +32,19 @@ class ScriptRunnerTest {
     @SuppressWarnings("try") // its close() throws
     private static final class Cluster extends StreamExecutionEnvironment {
         static final List<Configuration> JOBS = new ArrayList<>();
+        static final List<String> TOLD = new ArrayList<>();
 
         private static Optional<String> run(String script, String name) {
+            return run(runner -> runner.run(Script.of(script)), name);
+        }
+
+        private static Optional<String> run(Consumer<ScriptRunner> action, String name) {
             JOBS.clear();
+            TOLD.clear();
             StreamExecutionEnvironmentFactory factory = configuration -> new Cluster(configuration);
             initializeContextEnvironment(factory);
             try {
-                new ScriptRunner(Optional.ofNullable(name)).run(script);
+                action.accept(new ScriptRunner(Optional.ofNullable(name), TOLD::add));
                 return Optional.empty();
             } catch (SqlScriptException e) {
                 assertNull(e.getCause());
@@ -179,6 +187,73 @@ class ScriptRunnerTest {
     }
 
     @Test
+    void tablesThatAreFilledArePartsOfTheJob() {
+        runs(TABLES + "CREATE TABLE big WITH ('connector' = 'blackhole') AS SELECT * FROM orders WHERE amount > 5;\n"
+                + "INSERT INTO big SELECT id, 1 FROM orders;\n"
+                + "CREATE OR REPLACE TABLE big WITH ('connector' = 'blackhole') AS SELECT id FROM orders;\n"
+                + "REPLACE TABLE big WITH ('connector' = 'print') AS SELECT id, amount, 1 AS n FROM orders;\n"
+                + "DESCRIBE big;");
+        assertTrue(Cluster.TOLD.get(0).startsWith("statement 7 at 7:1 (DESCRIBE big): \nname | type"), Cluster.TOLD.toString());
+        assertTrue(Cluster.TOLD.get(0).contains("\nn | INT"), Cluster.TOLD.toString());
+    }
+
+    @Test
+    void whatIsAskedForIsTold() {
+        runs("SET 'a.password' = 'secret'; SET b = c; SET;" + TABLES
+                + "SHOW TABLES; SHOW CREATE TABLE orders; EXPLAIN SELECT id FROM orders; SHOW VIEWS;"
+                + "INSERT INTO totals SELECT * FROM orders;");
+        assertEquals("statement 3 at 1:41 (SET): \n'a.password' = '******'\n'b' = 'c'", Cluster.TOLD.get(0));
+        assertEquals("statement 6 at 3:1 (SHOW TABLES): \ntable name\norders\ntotals", Cluster.TOLD.get(1));
+        assertTrue(Cluster.TOLD.get(2).contains("): \nCREATE TABLE "), Cluster.TOLD.get(2));
+        assertTrue(Cluster.TOLD.get(3).contains("== Optimized Execution Plan =="), Cluster.TOLD.get(3));
+        assertTrue(Cluster.TOLD.get(4).endsWith("(none)"), Cluster.TOLD.get(4));
+        assertEquals(5, Cluster.TOLD.size());
+    }
+
+    @Test
+    void variablesKeepTheirPlaces() {
+        Script script = Variables.put(
+                TABLES + "INSERT INTO ${sink:-totals} SELECT id, '${text}', amout FROM orders;",
+                name -> Optional.of("it's\n").filter(value -> name.equals("text")));
+        assertEquals(
+                "statement 3 at 3:1 (INSERT INTO ${sink:-totals} SELECT id, '${text}', amout FROM ...): "
+                        + "error at 3:51: Column 'amout' not found in any table",
+                Cluster.run(runner -> runner.run(script), null).orElseThrow());
+    }
+
+    @Test
+    void dryRunPlansAndStartsNothing() {
+        Script script = Script.of(TABLES + "CREATE TABLE big WITH ('connector' = 'blackhole') AS SELECT id FROM orders;\n"
+                + "INSERT INTO totals SELECT id, SUM(amount) FROM orders GROUP BY id;");
+        assertEquals(Optional.empty(), Cluster.run(
+                runner -> assertEquals(
+                        new ScriptRunner.Checked(
+                                "dry run: the script can run: 4 statements, 2 INSERTs in one job; nothing was started", true),
+                        runner.check(script)),
+                "given"));
+        assertEquals(List.of(), Cluster.JOBS);
+        assertEquals(3, Cluster.TOLD.size());
+        assertTrue(Cluster.TOLD.get(1).startsWith("statement 4 at 4:1 (INSERT INTO totals "), Cluster.TOLD.get(1));
+        assertTrue(Cluster.TOLD.get(1).contains("GroupAggregate"), Cluster.TOLD.get(1));
+        assertTrue(Cluster.TOLD.get(2).startsWith("the job as a whole:\n"), Cluster.TOLD.get(2));
+        Script wrong = Script.of(TABLES + "INSERT INTO totals SELECT id FROM orders;");
+        assertTrue(Cluster.run(runner -> runner.check(wrong), "given").orElseThrow().startsWith("statement 3 at 3:1"));
+    }
+
+    @Test
+    void dryRunChangesNoCatalogThatOutlivesIt() {
+        Script script = Script.of("CREATE CATALOG kept WITH ('type' = 'kept'); USE CATALOG kept;\n" + TABLES
+                + "CREATE VIEW v AS SELECT * FROM orders; DROP TABLE IF EXISTS gone; CREATE DATABASE d;\n"
+                + "CREATE TABLE big WITH ('connector' = 'blackhole') AS SELECT id FROM v;\n"
+                + "INSERT INTO totals SELECT * FROM v;");
+        KeptCatalog.CHANGES.clear();
+        assertEquals(Optional.empty(), Cluster.run(runner -> runner.check(script), "given"));
+        assertEquals(List.of(), KeptCatalog.CHANGES);
+        assertEquals(Optional.empty(), Cluster.run(runner -> runner.run(script), "given"));
+        assertEquals(List.of("table orders", "table totals", "table v", "database d", "table big"), KeptCatalog.CHANGES);
+    }
+
+    @Test
     void misspeltColumn() {
         assertEquals(
                 "statement 3 at 3:1 (INSERT INTO totals SELECT id, amout FROM orders): "
@@ -203,8 +278,12 @@ class ScriptRunnerTest {
             INSERT INTO totals SELECT id FROM orders;           | statement 3 at 3:1 (INSERT INTO totals SELECT id FROM orders): Column types of query result and sink
             INSERT INTO totals SELECT id, f(amount) FROM orders; | statement 3 at 3:1 (INSERT INTO totals SELECT id, f(amount) FROM orders): error at 3:31: No match found for function signature
             CREATE TABLE x (a INTT) WITH ('connector'='datagen'); INSERT INTO totals SELECT * FROM orders; | statement 3 at 3:1 (CREATE TABLE x (a INTT) WITH ('connector'='datagen')): error at 3:
-            CREATE TABLE x (a STRING, b INT) WITH ('connector'='kafkaa'); INSERT INTO totals SELECT * FROM x; | statement 4 at 3:63 (INSERT INTO totals SELECT * FROM x): Could not find any factory for identifier 'kafkaa'
-            CREATE TABLE x (a STRING, b INT) WITH ('connector'='kafkaa'); INSERT INTO totals SELECT * FROM orders; INSERT INTO x SELECT * FROM orders; | statement 5 at 3:104 (INSERT INTO x SELECT * FROM orders): Could not find any factory for identifier 'kafkaa'
+            CREATE TABLE x (a STRING, b INT) WITH ('connector'='kafkaa'); INSERT INTO totals SELECT * FROM x; | statement 3 at 3:1 (CREATE TABLE x (a STRING, b INT) WITH ('connector'='kafkaa')): error at 3:52: no connector 'kafkaa'; there are blackhole, datagen
+            INSERT INTO totals SELECT * FROM orders; CREATE TABLE x WITH ('connector'='kafkaa') AS SELECT * FROM orders; | statement 4 at 3:42 (CREATE TABLE x WITH ('connector'='kafkaa') AS SELECT * FROM ...): error at 3:75: no connector 'kafkaa'; there are
+            CREATE TABLE x (a STRING, b INT) WITH ('connector'='datagen', 'rows-per-secon' = '5'); INSERT INTO totals SELECT * FROM x; | statement 4 at 3:88 (INSERT INTO totals SELECT * FROM x): Unsupported options found for 'datagen'
+            REPLACE TABLE x WITH ('connector'='blackhole') AS SELECT * FROM orders; | statement 3 at 3:1 (REPLACE TABLE x WITH ('connector'='blackhole') AS SELECT * F ...): The table default_catalog.default_database.x to be replaced does not exist
+            DESCRIBE nothing; INSERT INTO totals SELECT * FROM orders; | statement 3 at 3:1 (DESCRIBE nothing):
+            CREATE TABLE x (a STRING, b INT) WITH ('connector'='blackhole', 'k'='v'); INSERT INTO totals SELECT * FROM orders; INSERT INTO x SELECT * FROM orders; | statement 5 at 3:116 (INSERT INTO x SELECT * FROM orders): Unsupported options found for 'blackhole'
             """)
     void faultsAreFoundBeforeTheJobStarts(String script, String message) {
         String found = fails(TABLES + script);
@@ -219,7 +298,8 @@ class ScriptRunnerTest {
             CREATE TABLE a (x INT)                           | the script has no INSERT: there is no job to start
             BEGIN STATEMENT SET; END;                        | the script has no INSERT: there is no job to start
             USE x; SELECT 1;                                 | statement 2 at 1:8 (SELECT 1): refused: a session job cannot show rows; write them to a table with INSERT INTO
-            CREATE TABLE a AS SELECT 1                       | statement 1 at 1:1 (CREATE TABLE a AS SELECT 1): refused: it starts a job of its own; write CREATE TABLE and INSERT INTO
+            CREATE MATERIALIZED TABLE a AS SELECT 1          | statement 1 at 1:1 (CREATE MATERIALIZED TABLE a AS SELECT 1): refused: it starts a job of its own; write CREATE TABLE and INSERT INTO
+            BEGIN STATEMENT SET; CREATE TABLE a AS SELECT 1; END; | statement 1 at 1:22 (CREATE TABLE a AS SELECT 1): refused: only INSERT can stand in a statement set
             EXECUTE PLAN '/p'                                | statement 1 at 1:1 (EXECUTE PLAN '/p'): refused: it starts a job of its own; write the plan's statements
             DELETE FROM a                                    | statement 1 at 1:1 (DELETE FROM a): refused: a script can have only INSERTs in its job, no DELETE
             HELP                                             | statement 1 at 1:1 (HELP): refused: not a statement of a script
@@ -233,21 +313,32 @@ class ScriptRunnerTest {
 
     @Test
     void arguments() {
-        assertEquals("SET 'ä';", SqlRunner.arguments("--script-base64", "U0VUICfDpCc7").script());
+        assertEquals("SET 'ä';", Arguments.of("--script-base64", "U0VUICfDpCc7").script());
         assertEquals(
-                new SqlRunner.Arguments("USE x", Optional.of("n")),
-                SqlRunner.arguments("--name", "n", "--script", "USE x"));
-        assertTrue(SqlRunner.arguments("--file", "pom.xml").script().startsWith("<?xml"));
+                new Arguments("USE x", Optional.of("n"), Map.of(), false),
+                Arguments.of("--name", "n", "--script", "USE x"));
+        assertTrue(Arguments.of("--file", "pom.xml").script().startsWith("<?xml"));
+        assertTrue(Arguments.of("--resource", "corpus/README.md").script().startsWith("# Corpus"));
+        Arguments full = Arguments.of("--var", "a=b=c", "--dry-run", "--script", "USE x", "--var", "d=");
+        assertTrue(full.dryRun());
+        assertEquals(Optional.of("b=c"), full.variable("a", Map.of("a", "no")));
+        assertEquals(Optional.of(""), full.variable("d", Map.of()));
+        assertEquals(Optional.of("yes"), full.variable("e", Map.of("e", "yes")));
+        assertEquals(Optional.empty(), full.variable("f", Map.of("e", "yes")));
         for (String[] wrong : List.<String[]>of(
                 new String[] {},
                 new String[] {"--script"},
                 new String[] {"--name", "x"},
                 new String[] {"--script", "a", "--file", "b"},
                 new String[] {"--file", "/no/such/file"},
+                new String[] {"--resource", "no/such/resource"},
+                new String[] {"--script", "x", "--var", "novalue"},
+                new String[] {"--script", "x", "--var", "=v"},
+                new String[] {"--dry-run"},
                 new String[] {"--script-base64", "%"},
                 new String[] {"--script-base64", "/w=="},
                 new String[] {"--else", "x"})) {
-            assertThrows(SqlScriptException.class, () -> SqlRunner.arguments(wrong), String.join(" ", wrong));
+            assertThrows(SqlScriptException.class, () -> Arguments.of(wrong), String.join(" ", wrong));
         }
     }
 }
