@@ -26,7 +26,7 @@ final class Connectors {
         jarsAdded = true;
     }
 
-    /** Why the table that a statement creates cannot be used, or nothing. */
+    /** Why the table that a statement creates cannot be used, in Flink's own words, which one can search for; or nothing. */
     Optional<String> refusal(Statement.Connector connector, TableEnvironment environment) {
         Optional<Catalog> catalog = environment.getCatalog(environment.getCurrentCatalog());
         // other catalogs may have connectors of their own
@@ -38,7 +38,8 @@ final class Connectors {
         }
         return known.contains(connector.name())
                 ? Optional.empty()
-                : Optional.of("no connector '" + connector.name() + "'; there are " + String.join(", ", known));
+                : Optional.of("Could not find any factory for identifier '" + connector.name() + "'; connectors that are there: "
+                        + String.join(", ", known));
     }
 
     private static SortedSet<String> discovered() {
