@@ -135,6 +135,7 @@ fn check(script: &str) -> Option<Vec<String>> {
 
 #[test]
 #[ignore = "runs for half an hour"]
+#[expect(clippy::print_stderr, reason = "how much was tried is what the run is for")]
 fn no_script_panics_hangs_or_falls_apart() {
     let mut pool: Vec<String> = super::tests::cases().into_iter().map(|case| case.script).collect();
     pool.extend(PIECES.iter().map(|piece| (*piece).to_owned()));
@@ -169,8 +170,9 @@ fn no_script_panics_hangs_or_falls_apart() {
             before = (script, statements);
         }
     }
-    let seconds = start.elapsed().as_secs();
-    panic!(
-        "not a failure: {scripts} scripts in {seconds} s, {whole} of them whole, the slowest {slowest:?}, seed {seed}"
+    let seconds = start.elapsed().as_secs().max(1);
+    let rate = scripts / seconds;
+    eprintln!(
+        "{scripts} scripts in {seconds} s ({rate} a second), {whole} of them whole, the slowest {slowest:?}, seed {seed}"
     );
 }
