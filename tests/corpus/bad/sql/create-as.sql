@@ -1,1 +1,1 @@
-CREATE TABLE b WITH ('connector' = 'x') AS SELECT * FROM a;
+CREATE MATERIALIZED TABLE b WITH ('connector' = 'x') AS SELECT * FROM a;
