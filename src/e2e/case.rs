@@ -30,6 +30,8 @@ use crate::kafka::{Fetched, Message, Reader, Topic, TopicClient};
 const TOGETHER: Duration = Duration::from_millis(200);
 /// How soon a record comes that comes right behind another.
 const BEHIND: Duration = Duration::from_millis(5);
+/// How long the broker is asked once more before a verdict.
+const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// How a case that could be run to its end came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,6 +236,7 @@ impl Prepared {
         let (mut boards, watched) = self.boards();
         let mut reader = kafka.reader(&watched).await?;
         let mut settle = Settle::new(target, &self.names.job);
+        let mut restless = false;
 
         let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
         let mut follow = std::pin::pin!(job.follow(&report));
@@ -263,8 +266,19 @@ impl Prepared {
                     let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
                     expect_step.get_or_insert_with(next);
                 }
-                () = until(verdict_at), if verdict_at.is_some() => break,
+                () = until(verdict_at), if verdict_at.is_some() => {
+                    // that time passed tells nothing if nobody looked meanwhile: the broker has the last word
+                    let late = reader.next(LAST_LOOK).await?;
+                    if late.is_empty() {
+                        break;
+                    }
+                    self.take(late, &mut reader, &mut boards, &mut settle).await?;
+                }
                 () = sleep_until(end), if verdict_at.is_none() => break,
+                () = sleep_until(end + boards.patience()), if verdict_at.is_some() => {
+                    restless = true;
+                    break;
+                }
                 () = settle.look(), if settling && !settle.settled() => {}
                 records = reader.next(Duration::from_secs(1)) => {
                     self.take(records?, &mut reader, &mut boards, &mut settle).await?;
@@ -272,13 +286,19 @@ impl Prepared {
             }
         }
         let decided = boards.verdict_at(&phase, settle.settled()).is_some();
-        if decided && boards.hold() {
+        if decided && boards.hold() && (!restless || boards.others_may_come()) {
             return Ok(Outcome::Pass);
         }
         if let Phase::Waiting(reason) = phase {
             return Err(self.not_running(job, &reason, &boards).await);
         }
         let mut lines = boards.difference();
+        if restless {
+            let within = self.case.within.as_secs_f64();
+            lines.push(format!(
+                "records did not stop coming within {within} s and the quiet after it"
+            ));
+        }
         if !decided {
             if lines.is_empty() {
                 lines.extend(settle.why());

@@ -320,7 +320,9 @@ impl Board {
                 None => open.push(row),
             }
         }
-        if self.mixed() {
+        // an exchange ends at a record that nobody has: without one there is nothing to gain
+        let free = |seen: usize| owner[seen].is_none() && self.counts(seen);
+        if !open.is_empty() && self.mixed() && (0..owner.len()).any(free) {
             improve(&open, &mut owner, |row| self.candidates(row));
         }
         owner

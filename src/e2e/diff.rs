@@ -137,7 +137,8 @@ fn pair(board: &Board, outcome: &Outcome) -> (Vec<(usize, usize)>, Vec<usize>, V
         missing.retain(|&i| i != e);
         unexpected.retain(|&i| i != s);
     };
-    for expected in missing.clone() {
+    // of more only a few are shown
+    for expected in missing.iter().copied().take(10 * COMPARED).collect::<Vec<_>>() {
         let same = unexpected
             .iter()
             .copied()

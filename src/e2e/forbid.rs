@@ -1,7 +1,11 @@
 //! Records that must not come out.
 
+use bytes::Bytes;
+use serde_json::Value;
+
 use super::compare::Seen;
 use super::pattern::{Rules, Want};
+use super::value;
 use crate::config::{Expectation, Fields, Forbidden};
 use crate::kafka::Fetched;
 
@@ -13,6 +17,11 @@ pub(super) struct Fence {
     wants: Option<Vec<(usize, Option<Want>, Want)>>,
     line: usize,
     hits: Vec<Hit>,
+}
+
+/// Bytes as text.
+fn spelt(bytes: &Option<Bytes>) -> Option<Value> {
+    bytes.as_deref().map(value::text)
 }
 
 /// A forbidden record.
@@ -59,8 +68,15 @@ impl Fence {
         let line = match &self.wants {
             None => Some(self.line),
             Some(wants) => wants.iter().find_map(|(line, key, want)| {
-                let key = key.as_ref().is_none_or(|key| key.fits(&seen.key, Rules::STRICT));
-                (key && want.fits(&seen.value, rules)).then_some(*line)
+                // in either spelling, as expected records are: `42` may be a number or a text
+                let key = key.as_ref().is_none_or(|key| {
+                    key.fits(&seen.key, Rules::STRICT)
+                        || spelt(&record.key).is_some_and(|text| key.fits(&text, Rules::STRICT))
+                });
+                let value = || {
+                    want.fits(&seen.value, rules) || spelt(&record.value).is_some_and(|text| want.fits(&text, rules))
+                };
+                (key && value()).then_some(*line)
             }),
         };
         self.hits.extend(line.map(|line| Hit { seen, line }));

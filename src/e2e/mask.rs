@@ -11,7 +11,7 @@ const MASK: &str = "***";
 static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let names = "password|passwd|passphrase|secret|token|credentials?|api[-_. ]?key|access[-_. ]?key|private[-_. ]?key";
     Regex::new(&format!(
-        r#"(?i)((?:{names})[\w.-]*\\?["']?\s*(?:=>|[:=])\s*)("(?:[^"\\]|\\.)*"|\\+"[^"\\]*\\+"|'[^']*'|[^\s"',;}}\])]+)"#
+        r#"(?i)((?:{names})[\w.-]*\\?["']?\s*(?:=>|[:=])\s*)("(?:[^"\\]|\\.)*"|\\+"[^"\\]*\\+"|'(?:[^']|'')*'|[^\s"',;}}\])]+)"#
     ))
     .ok()
 });
@@ -78,6 +78,7 @@ mod tests {
             ("jdbc:postgres://me:pw@host/db", "jdbc:postgres://me:***@host/db"),
             ("AWS_SECRET_ACCESS_KEY=AKIA/x+y", "AWS_SECRET_ACCESS_KEY=***"),
             ("token=a,b", "token=***,b"),
+            ("'password' = 'ab''cd', 'n' = '1'", "'password' = '***', 'n' = '1'"),
         ] {
             assert_eq!(mask(text), shown);
         }

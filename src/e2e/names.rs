@@ -9,14 +9,16 @@ const RUN: usize = 8;
 /// The operator takes names of session jobs of up to 45 characters.
 const JOB: usize = 45;
 
-/// The id of a run: random, lower-case letters and digits.
+/// The id of a run: random, lower-case letters and digits. It begins and ends with a digit, as no word does: a topic is
+/// told to be ours by its name, and one that is called `dev-payments-1-events` is somebody's.
 pub(crate) fn run_id() -> String {
     // the standard library seeds each of these from the system's random source
     let mut random = std::hash::RandomState::new().build_hasher().finish();
     let mut id = String::with_capacity(RUN);
-    for _ in 0..RUN {
-        id.push(char::from_digit((random % 36) as u32, 36).unwrap_or('0'));
-        random /= 36;
+    for at in 0..RUN {
+        let base = if at == 0 || at + 1 == RUN { 10 } else { 36 };
+        id.push(char::from_digit((random % u64::from(base)) as u32, base).unwrap_or('0'));
+        random /= u64::from(base);
     }
     id
 }
@@ -58,6 +60,8 @@ pub(super) fn run_of_topic(topic: &str) -> Option<&str> {
     let ours = prefix == PREFIX
         && run.len() == RUN
         && run.chars().all(lower)
+        && run.starts_with(|c: char| c.is_ascii_digit())
+        && run.ends_with(|c: char| c.is_ascii_digit())
         && !number.is_empty()
         && number.chars().all(|c| c.is_ascii_digit())
         && parts.next().is_some();
@@ -116,7 +120,9 @@ mod tests {
             "orders",
             "dev-orders",
             "dev-ab12cd34",
-            "dev-ab12cd34-x-orders",
+            "dev-1b12cd34-x-orders",
+            "dev-payments-1-events",
+            "dev-4payment-1-events",
             "dev-AB12CD34-1-x-y",
             "dev-ab12cd3-1-x",
         ] {

@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::case::{Outcome, Prepared, prepare};
 use super::evidence;
 use super::lease::{RunLease, sweep};
+use super::mask::mask;
 use super::names::run_id;
 use super::report::{CaseReport, Summary};
 use crate::config::Case;
@@ -257,7 +258,11 @@ async fn all(planned: Vec<Planned>, shared: &Arc<Shared>, side_by_side: usize, s
             break;
         };
         let ran = match ended {
-            Ok((_, ran)) => ran,
+            Ok((id, ran)) => {
+                // with its records
+                begun.remove(&id);
+                ran
+            }
             Err(error) => {
                 let failure = Failure::new(Reason::Internal, "a case panicked").cause(&error);
                 // what it made has no owner any more: the next run removes it with the run's lease
@@ -427,7 +432,8 @@ fn report(planned: &Planned, began: Duration, took: Duration, result: Result<Out
             ..blank(Verdict::Fail)
         },
         Err(failure) => CaseReport {
-            detail: lines(&failure),
+            // a statement's first words may hold a password; a difference is shown as it is
+            detail: lines(&failure).iter().map(|line| mask(line)).collect(),
             failure: Some(failure),
             ..blank(Verdict::Error)
         },

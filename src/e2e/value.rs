@@ -60,7 +60,7 @@ pub(super) fn decode(bytes: Option<&[u8]>) -> Value {
     }
 }
 
-fn text(bytes: &[u8]) -> Value {
+pub(super) fn text(bytes: &[u8]) -> Value {
     Value::from(String::from_utf8_lossy(bytes).into_owned())
 }
 

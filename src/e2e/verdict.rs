@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::compare::Board;
 use super::diff;
 use super::forbid::Fence;
+use crate::config::Match;
 use crate::flink::Phase;
 use crate::kafka::Fetched;
 
@@ -27,6 +28,8 @@ pub(super) struct Boards {
     last: Option<Instant>,
     /// When the job was first seen to run, or to have ended.
     ran: Option<Instant>,
+    /// When it was first seen that the job has taken one more checkpoint since.
+    settled: Option<Instant>,
 }
 
 impl Boards {
@@ -36,6 +39,7 @@ impl Boards {
             fences,
             last: None,
             ran: None,
+            settled: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl Boards {
         if matches!(phase, Phase::Waiting(_)) {
             return None;
         }
+        self.settled = settled.then(|| self.settled.unwrap_or_else(Instant::now));
         let ran = *self.ran.get_or_insert_with(Instant::now);
         let quiet_from = self.last.map_or(ran, |last| last.max(ran));
         if *phase == Phase::Finished {
@@ -81,11 +86,26 @@ impl Boards {
             return None;
         }
         let quiet = self.quiet();
-        Some(match self.last {
+        let at = match self.last {
             // records came before the job was seen to run: they are quiet since they came
             Some(last) if quiet <= QUIET => last + quiet,
             _ => quiet_from + quiet,
+        };
+        // a sink commits when it is told of the checkpoint, which is after the checkpoint is seen to be complete
+        Some(match self.settled {
+            Some(settled) if self.exactly() => at.max(settled + quiet),
+            _ => at,
         })
+    }
+
+    /// How long after the end of its time a case may still wait for quiet.
+    pub(super) fn patience(&self) -> Duration {
+        self.quiet().max(LONG_QUIET) + QUIET
+    }
+
+    /// Whether more records than the expected ones are no matter.
+    pub(super) fn others_may_come(&self) -> bool {
+        self.iter().all(|b| b.expectation().mode == Match::Contains)
     }
 
     /// How long it has to be quiet: the longest that an expectation asks for.

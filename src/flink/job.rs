@@ -143,16 +143,20 @@ impl SessionJob {
             ..PostParams::default()
         };
         let deadline = Instant::now() + ACCEPT;
+        let mut unsure = false;
         loop {
             match job.api.create(&parameters, &wanted).await {
                 Ok(_) => return Ok(job),
-                // an earlier attempt whose answer was lost: the name is this run's alone
-                Err(kube::Error::Api(status)) if status.code == 409 => return Ok(job),
+                // an earlier attempt whose answer was lost; without one it is somebody else's job of the same name
+                Err(kube::Error::Api(status)) if status.code == 409 && unsure => return Ok(job),
                 Err(kube::Error::Api(status)) if !passes(status.code, &status.message) => {
                     return Err(refused(status.message));
                 }
                 Err(error) if Instant::now() >= deadline => return Err(refused(error.to_string())),
-                Err(_) => sleep(POLL).await,
+                Err(_) => {
+                    unsure = true;
+                    sleep(POLL).await;
+                }
             }
         }
     }

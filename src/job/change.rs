@@ -129,7 +129,9 @@ impl Managed {
     pub async fn scale(&self, parallelism: u32, within: Duration, cx: &StepCx) -> Result<Changed> {
         let wanted = u64::from(parallelism);
         let before = self.look().await?;
-        if before.object["spec"]["job"]["parallelism"].as_u64() == Some(wanted) && before.parallelism() == wanted {
+        // Flink keeps the tasks of a job that has failed: the number alone does not tell that it runs
+        let asked = before.object["spec"]["job"]["parallelism"].as_u64();
+        if asked == Some(wanted) && before.parallelism() == wanted && verdict(&before) == Verdict::Running {
             return Ok(self.changed(&before, format!("it has parallelism {wanted} already")));
         }
         self.change(json!({ "spec": { "job": { "parallelism": parallelism } } }))

@@ -268,21 +268,21 @@ async fn what_a_killed_run_left_is_removed_and_what_is_not_ours_stays() {
     };
     world
         .fake
-        .put(&format!("{jobs}/dev-dead0000-1-a"), job("dev-dead0000-1-a", "dead0000"));
+        .put(&format!("{jobs}/dev-0dead000-1-a"), job("dev-0dead000-1-a", "0dead000"));
     world
         .fake
         .put(&format!("{jobs}/dev-alive000-1-a"), job("dev-alive000-1-a", "alive000"));
     world.fake.put(
-        &format!("{leases}/flink-dev-run-dead0000"),
-        lease("dead0000", "2020-01-01T00:00:00.000000Z"),
+        &format!("{leases}/flink-dev-run-0dead000"),
+        lease("0dead000", "2020-01-01T00:00:00.000000Z"),
     );
     world.fake.put(
         &format!("{leases}/flink-dev-run-alive000"),
         lease("alive000", "2999-01-01T00:00:00.000000Z"),
     );
     for topic in [
-        "dev-dead0000-1-a-orders",
-        "dev-gone0000-1-a-orders",
+        "dev-0dead000-1-a-orders",
+        "dev-0gone000-1-a-orders",
         "dev-alive000-1-a-orders",
         "orders",
         "dev-orders",
