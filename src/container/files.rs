@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, HELPER_LABEL, is_absent};
+use super::{Engine, HELPER_LABEL, is_absent, message};
 use crate::diag::{Failure, Reason, Result};
 
 /// A helper older than this was left behind by a process that was killed.
@@ -185,7 +185,8 @@ impl Engine {
                         "the engine's copy of a path is cut short",
                     ));
                 }
-                Err(error) if is_absent(&error) => return Ok(None),
+                // a helper that somebody's clean-up took says nothing of the path
+                Err(error) if is_absent(&error) && !message(&error).contains("No such container") => return Ok(None),
                 Err(error) => return Err(self.failed(&format!("read {path} from an image"), &error)),
             }
             // an entry may have extended headers before it: as long as it cannot be read there is more to come

@@ -87,7 +87,7 @@ async fn builds(node: &str, app: &str) -> Vec<String> {
 /// Waits until a number in the node, which containerd's garbage collector makes smaller, is what it was.
 async fn comes_down_to(node: &str, script: &str, expected: usize) {
     let mut last = 0;
-    for _ in 0..100 {
+    for _ in 0..600 {
         last = sh(node, script).await.trim().parse().unwrap();
         if last <= expected {
             return;
@@ -110,6 +110,8 @@ async fn remove_from_engine(app: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a real Docker engine"]
 async fn the_same_files_are_the_same_image_in_node_and_engine() {
+    // of a run that was killed
+    remove_from_engine("dev-test-same").await;
     let mut world = World::new().await;
     let node = Node::start("flink-dev-test-app").await;
     let files = [
@@ -170,6 +172,8 @@ async fn the_same_files_are_the_same_image_in_node_and_engine() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a real Docker engine"]
 async fn fifty_builds_leave_one_image_and_no_snapshot_more() {
+    // of a run that was killed
+    remove_from_engine("dev-test-fifty").await;
     let world = World::new().await;
     let node = Node::start("flink-dev-test-fifty").await;
     let build = async |n: u32| {
@@ -200,6 +204,8 @@ async fn fifty_builds_leave_one_image_and_no_snapshot_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a real Docker engine"]
 async fn a_build_that_something_uses_stays_until_nothing_does() {
+    // of a run that was killed
+    remove_from_engine("dev-test-used").await;
     let world = World::new().await;
     let node = Node::start("flink-dev-test-used").await;
     let build = async |n: u8| {
@@ -232,6 +238,8 @@ async fn a_build_that_something_uses_stays_until_nothing_does() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a real Docker engine"]
 async fn what_the_base_removed_stays_removed() {
+    // of a run that was killed
+    remove_from_engine("dev-test-whiteout").await;
     let world = World::new().await;
     let node = Node::start("flink-dev-test-whiteout").await;
     // a file that went, a folder that was made anew, and a link, all in layers below

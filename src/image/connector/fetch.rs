@@ -29,7 +29,8 @@ pub async fn fetch(artifacts: &[Artifact], engine: &Engine, env: &Env, cx: &Step
     let _one = lock.lock().await;
     let mut missing = Vec::new();
     for artifact in artifacts {
-        if !is_kept(&kept(env, artifact)).await {
+        // a snapshot is made anew under the same version
+        if artifact.version.ends_with("-SNAPSHOT") || !is_kept(&kept(env, artifact)).await {
             missing.push(artifact.clone());
         }
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use self::ignore::Ignore;
 use super::host;
 use super::{APP_LABEL, is_content_tag};
-use crate::container::{Build, Context, Engine};
+use crate::container::{Build, Context, Engine, EngineImage};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::env::Env;
@@ -149,8 +149,12 @@ pub async fn build(engine: &Engine, env: &Env, wanted: &Dockerfile, cx: &StepCx)
     engine.tag(&built.id, &name).await?;
     engine.remove_image(&temporary).await?;
     if let Some(before) = before.filter(|before| before.id != built.id && before.labels.contains_key(APP_LABEL)) {
-        // without a name it is of no use; one that a container or another image uses stays
-        let _ = engine.remove_unused_image(&before.id).await;
+        // without a name it is of no use; under another one it is the user's, and what a container or another image
+        // uses stays. That it could not be removed is no failure of the build
+        let nameless = |images: Vec<EngineImage>| images.iter().any(|i| i.id == before.id && i.names.is_empty());
+        if engine.images().await.is_ok_and(nameless) {
+            let _ = engine.remove_unused_image(&before.id).await;
+        }
     }
     match engine.image(&name).await? {
         Some(image) if image.id == built.id => Ok(BuiltImage {

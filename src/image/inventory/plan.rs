@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
+use super::node::NodeStock;
 use super::{Inventory, content_tag, hex};
+use crate::image::APP_LABEL;
 use crate::image::dockerfile::UNNAMED;
 use crate::image::push;
-use crate::image::{APP_LABEL, INPUTS_LABEL};
 
 /// A file of the cache that is younger than this may be of a load that has not ended.
 const YOUNG: Duration = Duration::from_secs(15 * 60);
@@ -179,23 +180,33 @@ fn older_builds(inventory: &Inventory, newest: &BTreeMap<String, String>, plan: 
         if image.in_use {
             continue;
         }
-        let own = [INPUTS_LABEL, APP_LABEL]
-            .iter()
-            .any(|label| image.labels.contains_key(*label));
-        if image.names.is_empty() && own {
-            add(&image.id, "an older build that has no name any more");
-        }
+        // an image without a name is left to the engine's own prune: labels are inherited by what is FROM one of ours
         for name in &image.names {
             let full = inventory.full(name);
             let Some((repository, _)) = content_tag(&full) else {
                 continue;
             };
             let older = newest.get(repository).is_some_and(|name| *name != full);
-            if older && image.labels.contains_key(APP_LABEL) && !used.contains(full.as_str()) {
+            let has = |node: &&NodeStock| node.images.iter().any(|image| image.name == full);
+            let wanted = inventory
+                .nodes
+                .iter()
+                .filter(has)
+                .any(|node| !replaced(node, newest, repository, &full));
+            if older && !wanted && image.labels.contains_key(APP_LABEL) && !used.contains(full.as_str()) {
                 add(name, "an older build that nothing uses");
             }
         }
     }
+}
+
+/// Whether a node has the newest build of an application beside this one. A node without it may have a build that only
+/// it has, newer than all that the engine knows, or be another cluster's, in which the newest was not loaded.
+fn replaced(node: &NodeStock, newest: &BTreeMap<String, String>, repository: &str, name: &str) -> bool {
+    let Some(newest) = newest.get(repository) else {
+        return false;
+    };
+    newest != name && node.images.iter().any(|image| image.name == *newest)
 }
 
 fn nodes(inventory: &Inventory, newest: &BTreeMap<String, String>, plan: &mut Plan) {
@@ -204,8 +215,10 @@ fn nodes(inventory: &Inventory, newest: &BTreeMap<String, String>, plan: &mut Pl
             let Some((repository, _)) = content_tag(&image.name) else {
                 continue;
             };
-            let older = newest.get(repository).is_some_and(|name| *name != image.name);
-            if older && !image.id.is_empty() && !node.used.contains(&image.name) {
+            if replaced(node, newest, repository, &image.name)
+                && !image.id.is_empty()
+                && !node.used.contains(&image.name)
+            {
                 plan.items.push(Item {
                     thing: Thing::NodeImage {
                         node: node.node.clone(),
