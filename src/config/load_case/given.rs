@@ -1,0 +1,86 @@
+//! What a case gives to its topics.
+
+use serde_json::Value;
+
+use super::Reader;
+use super::topics::{record_format, topic};
+use crate::config::case::{Given, Record, RecordFormat};
+use crate::config::raw_case::{Form, RawCase};
+use crate::config::records::{self, Side, Written};
+use crate::config::yaml::Node;
+use crate::diag::{Failure, Reason, Result};
+
+/// More partitions than that are a slip of the finger on one broker.
+const MOST_PARTITIONS: u32 = 100;
+
+impl Reader<'_> {
+    pub(super) fn given(&self, raw: &RawCase, problems: &mut Vec<Failure>) -> Vec<Given> {
+        let mut all = Vec::new();
+        for entry in self.tree.get("given").map(Node::entries).unwrap_or_default() {
+            problems.extend(topic(entry).err());
+            let long = match raw.given.get(&entry.key) {
+                Some(Form::Long(long)) => Some(long),
+                _ => None,
+            };
+            let partitions = long.and_then(|long| long.partitions).unwrap_or(1);
+            if !(1..=MOST_PARTITIONS).contains(&partitions) {
+                let message = format!("`partitions` is {partitions}, expected a number from 1 to {MOST_PARTITIONS}");
+                problems.push(entry.node.locate("partitions").failure(Reason::CaseInvalid, message));
+            }
+            let format = long.map_or(Ok(RecordFormat::Json), |l| record_format(entry, l.format, &l.columns));
+            let format = format.unwrap_or_else(|failure| {
+                problems.push(failure);
+                RecordFormat::Json
+            });
+            let mut written = self.records(entry, Side::Given, problems);
+            if let Some(close) = entry.node.entry("close").filter(|_| long.is_some()) {
+                let mut one = Vec::new();
+                records::of_node(&close.node, Side::Given, &mut one, problems);
+                for partition in 0..partitions {
+                    written.extend(one.iter().map(|w| Written {
+                        record: Record {
+                            partition: Some(partition),
+                            ..w.record.clone()
+                        },
+                        place: w.place.clone(),
+                    }));
+                }
+            }
+            for one in &written {
+                problems.extend(sendable(one, partitions, &format).err());
+            }
+            all.push(Given {
+                topic: entry.key.clone(),
+                partitions,
+                format,
+                records: written.into_iter().map(|written| written.record).collect(),
+            });
+        }
+        all
+    }
+}
+
+/// Whether a given record can be sent: to a partition that is there, in its format.
+fn sendable(written: &Written, partitions: u32, format: &RecordFormat) -> Result<()> {
+    let wrong = |message: String| Err(written.place.failure(Reason::CaseInvalid, message));
+    if let Some(partition) = written.record.partition.filter(|p| *p >= partitions) {
+        return wrong(format!(
+            "there is no partition {partition}: the topic has {partitions}, from 0 on"
+        ));
+    }
+    let value = &written.record.value;
+    match (format, value) {
+        (RecordFormat::Csv(columns), Value::Object(fields)) => {
+            let unknown = fields
+                .keys()
+                .find(|name| !columns.is_empty() && !columns.contains(name));
+            unknown.map_or(Ok(()), |name| {
+                wrong(format!("`{name}` is none of the columns {}", columns.join(", ")))
+            })
+        }
+        (RecordFormat::Raw, Value::Object(_) | Value::Array(_)) => {
+            wrong("a record of `format: raw` is a text".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
