@@ -6,6 +6,7 @@ use super::commands::image::args::ImageCommand;
 use super::commands::job::args::JobArgs;
 use super::commands::test::args::TestArgs;
 use super::commands::topic::args::TopicArgs;
+use super::commands::ui::UiArgs;
 use super::commands::watch::WatchArgs;
 use super::output::ColorChoice;
 use super::render::Format;
@@ -93,6 +94,11 @@ pub enum Command {
     Job(JobArgs),
     /// Kafka topics: create, list, delete, produce, consume
     Topic(TopicArgs),
+    /// Flink's user interface in a browser: of the session cluster, an application or a job
+    #[command(
+        after_help = "Serves until Ctrl-C. When the JobManager is replaced, the same address leads to the new one.\n\nExamples:\n  dev ui\n  dev ui --open\n  dev ui orders                the page of a job\n  dev ui clicks --port 9000    an application with a cluster of its own\n  dev ui -o json | jq -r 'select(.url) | .url'"
+    )]
+    Ui(UiArgs),
     /// Everything in one: machine, environment, the example `orders`, verdict
     #[command(after_help = "Examples:\n  dev demo --fix\n  dev demo --profile minimal")]
     Demo {

@@ -43,6 +43,7 @@ macro_rules! reasons {
 reasons! {
     TestFailed, "TEST_FAILED", 1, "A test case did not give the expected records", "read the diff above, then run the case again";
     Usage, "USAGE", 2, "The command line is wrong", "dev --help";
+    VerifyFailed, "VERIFY_FAILED", 3, "What was to be verified does not hold", "read the facts above";
     Internal, "INTERNAL", 10, "A defect of dev itself", "run again with -v and report what it prints";
     TimedOut, "TIMED_OUT", 11, "A step took longer than its bound", "dev status";
     FileUnreadable, "FILE_UNREADABLE", 20, "A file is missing or cannot be read", "check the path";

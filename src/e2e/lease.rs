@@ -111,15 +111,35 @@ fn lease_name(run: &str) -> String {
 /// # Errors
 /// The first thing that could not be listed or removed.
 pub(super) async fn sweep(target: &Target, kafka: &TopicClient, kept: bool) -> Result<Vec<String>> {
+    sweep_in(&target.client, &target.namespace, &target.session, kafka, kept).await
+}
+
+/// As [`sweep`], of runs that were not kept: what a process that was killed left behind.
+///
+/// # Errors
+/// As [`sweep`].
+pub(crate) async fn sweep_dead(
+    client: &Client,
+    namespace: &str,
+    session: &str,
+    kafka: &TopicClient,
+) -> Result<Vec<String>> {
+    sweep_in(client, namespace, session, kafka, false).await
+}
+
+async fn sweep_in(
+    client: &Client,
+    namespace: &str,
+    session: &str,
+    kafka: &TopicClient,
+    kept: bool,
+) -> Result<Vec<String>> {
     let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
     // topics and jobs are listed before the leases: what comes into being in between has a lease by then
     let prefix = format!("{PREFIX}-");
-    let (topics, jobs) = tokio::join!(
-        kafka.list(&prefix),
-        list_jobs(&target.client, &target.namespace, &selector)
-    );
+    let (topics, jobs) = tokio::join!(kafka.list(&prefix), list_jobs(client, namespace, &selector));
     let (topics, jobs) = (topics?, jobs?);
-    let api: Api<Lease> = Api::namespaced(target.client.clone(), &target.namespace);
+    let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let leases = api.list(&ListParams::default().labels(&selector)).await;
     let leases = leases.map_err(|e| Failure::new(Reason::ClusterUnreachable, "leases cannot be listed").cause(&e))?;
     let now = Timestamp::now();
@@ -134,7 +154,7 @@ pub(super) async fn sweep(target: &Target, kafka: &TopicClient, kept: bool) -> R
 
     let mut removed = Vec::new();
     for (name, labels) in orphans(&jobs, &alive) {
-        SessionJob::left_behind(&target.client, &target.namespace, &target.session, name)
+        SessionJob::left_behind(client, namespace, session, name)
             .delete()
             .await?;
         removed.push(format!("job {name} of a run that is over ({})", labels[LABEL_RUN]));

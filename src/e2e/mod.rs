@@ -30,7 +30,7 @@ pub use demo::demo_case;
 pub use html::html;
 pub use journal::Mark;
 pub use junit::junit;
-pub(crate) use lease::{LABEL_RUN, RunLease};
+pub(crate) use lease::{LABEL_RUN, RunLease, sweep_dead};
 pub(crate) use names::{Names, run_id};
 pub use report::{CaseReport, Exhibit, Summary};
 pub use run::{RunOptions, Target, remove_kept, run_cases};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::Method;
 use kube::Client;
-use serde_json::Value;
-use tokio::time::timeout;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::service_request;
@@ -14,6 +14,10 @@ use crate::kube::service_request;
 const PORT: u16 = 8081;
 /// How long one answer may take. The JobManager answers in milliseconds; under load it is starved of CPU.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How long the removal of a savepoint may take.
+const DISPOSED: Duration = Duration::from_secs(20);
+/// Between two looks at it.
+const POLL: Duration = Duration::from_millis(100);
 
 /// The REST interface of one session cluster.
 #[derive(Clone)]
@@ -46,7 +50,7 @@ impl Rest {
     /// # Errors
     /// [`Reason::FlinkUnreachable`] if no JobManager answers within 5 s or it answers with an error.
     pub async fn get(&self, path: &str) -> Result<Option<Value>> {
-        self.call(Method::GET, path).await
+        self.call(Method::GET, path, None).await
     }
 
     /// Asks Flink to cancel a job; one that is not there, or has ended, is fine.
@@ -54,12 +58,53 @@ impl Rest {
     /// # Errors
     /// As [`Self::get`].
     pub async fn cancel(&self, job_id: &str) -> Result<()> {
-        self.call(Method::PATCH, &format!("/jobs/{job_id}?mode=cancel"))
+        self.call(Method::PATCH, &format!("/jobs/{job_id}?mode=cancel"), None)
             .await
             .map(|_| ())
     }
 
-    async fn call(&self, method: Method, path: &str) -> Result<Option<Value>> {
+    /// Asks Flink to remove the files of a savepoint, and waits until it has.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; with Flink's words if it cannot.
+    pub async fn dispose(&self, savepoint: &str) -> Result<()> {
+        let asked = self
+            .call(
+                Method::POST,
+                "/savepoint-disposal",
+                Some(&json!({ "savepoint-path": savepoint })),
+            )
+            .await?
+            .unwrap_or_default();
+        let path = format!(
+            "/savepoint-disposal/{}",
+            asked["request-id"].as_str().unwrap_or_default()
+        );
+        let end = Instant::now() + DISPOSED;
+        let failed = |why: &str| {
+            Failure::new(
+                Reason::FlinkUnreachable,
+                format!("the savepoint {savepoint} was not removed"),
+            )
+            .evidence(why)
+        };
+        loop {
+            let state = self.get(&path).await?.unwrap_or_default();
+            if state["status"]["id"] == "COMPLETED" {
+                let cause = &state["operation"]["failure-cause"];
+                return match cause["stack-trace"].as_str() {
+                    Some(trace) => Err(failed(&super::root_cause(trace))),
+                    None => Ok(()),
+                };
+            }
+            if Instant::now() >= end {
+                return Err(failed(&format!("not within {} s", DISPOSED.as_secs())));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
         let unreachable = |why: String| {
             Failure::new(Reason::FlinkUnreachable, "Flink's REST interface does not answer")
                 .evidence(format!("{method} {path}: {why}"))
@@ -71,7 +116,7 @@ impl Rest {
             &self.service,
             PORT,
             path,
-            None,
+            body,
         );
         let (status, body) = match timeout(ANSWER, request).await {
             Ok(Ok(answer)) => answer,

@@ -245,7 +245,7 @@ impl Managed {
     }
 
     /// Waits until operator and Flink agree that the job runs, and `more` holds.
-    async fn runs(&self, within: Duration, cx: &StepCx, more: impl Fn(&Look) -> bool) -> Result<Look> {
+    pub(super) async fn runs(&self, within: Duration, cx: &StepCx, more: impl Fn(&Look) -> bool) -> Result<Look> {
         let end = Instant::now() + within;
         let before = self.object["status"]["jobStatus"]["jobId"].clone();
         let mut stuck = std::pin::pin!(trouble::stuck_pod(&self.client, &self.namespace, &self.cluster));

@@ -15,6 +15,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod ui;
+pub mod verify;
 
 pub use change::{Changed, cluster_ready};
 pub use fill::{Filled, fill};
@@ -23,3 +25,4 @@ pub use report::{Report, Row, Verdict, report, rows};
 pub use run::{Place, Started, Wanted, job_name, run};
 pub use script::Script;
 pub use stage::Stage;
+pub use ui::{Shown, Ui};

@@ -4,6 +4,7 @@
 mod apply;
 mod edits;
 mod error;
+mod forward;
 mod node;
 mod pods;
 mod proxy;
@@ -23,6 +24,7 @@ use crate::diag::{Failure, Reason, Result};
 pub(crate) use apply::dry_run_or_reason;
 pub use apply::{ApplyReport, State, apply, apply_within, dry_run, observe};
 pub use error::{failure, transient};
+pub use forward::{Forward, Target, Told};
 pub use node::{wait_api, wait_node_ready};
 pub use pods::{PodProblem, Pods, pods, pods_reason};
 pub(crate) use pods::{problem as pod_problem, with_log};

@@ -1,5 +1,7 @@
 //! The only place that starts programs.
 
+mod browser;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::diag::{Failure, Reason, Result};
 use crate::env::Env;
+
+pub use browser::open_browser;
 
 /// How long a program has to end after SIGTERM.
 const TERM_GRACE: Duration = Duration::from_secs(5);

@@ -11,7 +11,10 @@
 mod applications;
 mod cli;
 mod dev;
+mod fakes;
 mod image;
 mod input;
 mod real;
 mod topics;
+mod ui;
+mod verify;

@@ -8,6 +8,7 @@ pub(super) mod job;
 mod status;
 pub(super) mod test;
 pub(super) mod topic;
+pub(in crate::cli) mod ui;
 mod up;
 pub(in crate::cli) mod watch;
 
@@ -86,6 +87,7 @@ pub(super) async fn run(command: Command, session: &Session) -> ExitCode {
         Command::Status { profile } => status::run(session, profile.profile.as_deref()).await,
         Command::Test(args) => test::run(session, &args).await,
         Command::Job(job) => job::run(session, job.command).await,
+        Command::Ui(args) => ui::run(session, &args).await,
         Command::Topic(topic) => topic::run(session, topic.command).await,
         Command::Demo { fix, profile } => demo::run(session, fix, profile.as_deref()).await,
         Command::Doctor { profile, fix } => doctor::run(session, profile.profile.as_deref(), fix).await,

@@ -12,7 +12,7 @@ use crate::job::logs::Level;
 /// `dev job`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job cancel orders\n  dev job rm orders"
+    after_help = "Examples:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job verify checkpoint orders\n  dev job cancel orders\n  dev job rm orders"
 )]
 pub struct JobArgs {
     /// What to do.
@@ -99,6 +99,11 @@ pub enum JobCommand {
     /// End a job in Flink and drop its state; its object stays, and `dev job resume` begins anew
     #[command(after_help = "Examples:\n  dev job cancel orders")]
     Cancel(One),
+    /// Prove that a job keeps its state: over the end of a process, or by a savepoint
+    #[command(
+        after_help = "Examples:\n  dev job verify checkpoint orders\n  dev job verify savepoint orders\n  dev job verify checkpoint      with a counting job of its own"
+    )]
+    Verify(super::verify::VerifyArgs),
     /// Remove jobs: end them in Flink and delete their objects
     #[command(after_help = "Examples:\n  dev job rm orders\n  dev job rm orders totals --if-exists")]
     Rm {

@@ -5,6 +5,7 @@ mod change;
 mod logs;
 mod look;
 mod run;
+pub(in crate::cli) mod verify;
 
 use std::process::ExitCode;
 
@@ -31,12 +32,13 @@ pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCo
         JobCommand::Resume(one) => change::run(session, &one.name, Change::Resume, &one.how).await,
         JobCommand::Restart(one) => change::run(session, &one.name, Change::Restart, &one.how).await,
         JobCommand::Cancel(one) => change::run(session, &one.name, Change::Cancel, &one.how).await,
+        JobCommand::Verify(args) => verify::run(session, &args).await,
         JobCommand::Rm { names, if_exists, how } => change::remove(session, &names, if_exists, &how).await,
     }
 }
 
 /// The profile's cluster and what runs in it.
-async fn place(session: &Session, place: &Where) -> Result<Place> {
+pub(super) async fn place(session: &Session, place: &Where) -> Result<Place> {
     let profile = Profile::load(&session.env, place.profile.as_deref())?;
     let context = Context::open(&session.env, profile).await?;
     let endpoints = environment::listening(&context).await?;
