@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::pack::Records;
+
 /// A test case: records in, a SQL script, records out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Case {
@@ -53,7 +55,7 @@ pub struct Given {
     /// How values are written.
     pub format: RecordFormat,
     /// The records, in order; repeated ones and those that close it included.
-    pub records: Vec<Record>,
+    pub records: Records,
 }
 
 /// One record.
@@ -97,7 +99,7 @@ pub struct Expectation {
     /// How values are read.
     pub format: RecordFormat,
     /// The records.
-    pub records: Vec<Record>,
+    pub records: Records,
 }
 
 /// Records that must not come out of a topic.

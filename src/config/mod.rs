@@ -10,6 +10,7 @@ mod layer;
 mod load;
 mod load_case;
 mod mismatch;
+mod pack;
 mod profile;
 mod raw_case;
 mod raw_profile;
@@ -27,6 +28,7 @@ pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, Recor
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
 pub use find::{CASE_SUFFIX, find_cases};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
+pub use pack::Records;
 pub use profile::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
     Webhook,

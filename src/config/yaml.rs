@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Error, Spanned};
 
 use super::source::{Place, Source};
 use crate::diag::{Reason, Result};
@@ -135,7 +135,7 @@ pub(crate) fn parse(source: &Arc<Source>, reason: Reason) -> Result<Node> {
         };
         place.failure(reason, format!("this is not valid YAML: {why}"))
     })?;
-    placed(tree, source, reason)
+    placed(tree.into(), source, reason)
 }
 
 fn count(number: u64) -> usize {
@@ -160,8 +160,41 @@ enum Any {
     Uint(u64),
     Float(f64),
     Text(String),
-    List(Vec<Spanned<Self>>),
-    Map(Vec<(Spanned<Self>, Spanned<Self>)>),
+    List(Vec<Item>),
+    Map(Vec<(Item, Item)>),
+}
+
+/// A value and where it was seen, in a third of what the parser takes for that: a case may have a million of them.
+#[derive(Debug)]
+struct Item {
+    value: Any,
+    line: u32,
+    column: u32,
+    /// How many characters are marked there.
+    width: u32,
+    /// The bytes that it was spelt with, where it was defined: start and length.
+    spelt: Option<(u32, u32)>,
+}
+
+impl From<Spanned<Any>> for Item {
+    fn from(spanned: Spanned<Any>) -> Self {
+        let Spanned {
+            value,
+            referenced,
+            defined,
+        } = spanned;
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        // only of a number it matters, and the parser knows none of a text that is not in one piece
+        let span = defined.span();
+        let spelt = span.byte_offset().zip(span.byte_len());
+        Self {
+            value,
+            line: small(referenced.line()),
+            column: small(referenced.column()),
+            width: small(referenced.span().len()),
+            spelt: spelt.map(|(start, length)| (small(start), small(length))),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Any {
@@ -221,16 +254,16 @@ impl<'de> Deserialize<'de> for Any {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Any, A::Error> {
                 let mut items = Vec::new();
-                while let Some(item) = access.next_element()? {
-                    items.push(item);
+                while let Some(item) = access.next_element::<Spanned<Any>>()? {
+                    items.push(item.into());
                 }
                 Ok(Any::List(items))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Any, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = access.next_entry()? {
-                    entries.push(entry);
+                while let Some((key, value)) = access.next_entry::<Spanned<Any>, Spanned<Any>>()? {
+                    entries.push((key.into(), value.into()));
                 }
                 Ok(Any::Map(entries))
             }
@@ -240,24 +273,23 @@ impl<'de> Deserialize<'de> for Any {
     }
 }
 
-fn place(at: Location, width: usize, source: &Arc<Source>) -> Place {
-    Place::new(source, count(at.line()), count(at.column()), width)
-}
-
 /// What is written at a place, for plain scalars.
-fn spelling(at: Location, source: &Source) -> Option<String> {
-    let start = count(at.span().byte_offset()?);
-    let end = start.checked_add(count(at.span().byte_len()?))?;
+fn spelling(spelt: Option<(u32, u32)>, source: &Source) -> Option<String> {
+    let (start, length) = spelt?;
+    let start = usize::try_from(start).ok()?;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
     source.text.get(start..end).map(|text| text.trim().to_owned())
 }
 
-fn placed(tree: Spanned<Any>, source: &Arc<Source>, reason: Reason) -> Result<Node> {
-    let Spanned {
+fn placed(item: Item, source: &Arc<Source>, reason: Reason) -> Result<Node> {
+    let Item {
         value,
-        referenced,
-        defined,
-    } = tree;
-    let spelt = || spelling(defined, source);
+        line,
+        column,
+        width: marked,
+        spelt,
+    } = item;
+    let spelt = || spelling(spelt, source);
     let (value, width) = match value {
         Any::Null => (Yaml::Null, 1),
         Any::Bool(value) => (Yaml::Bool(value), 4),
@@ -274,18 +306,14 @@ fn placed(tree: Spanned<Any>, source: &Arc<Source>, reason: Reason) -> Result<No
         }
         Any::Map(entries) => (Yaml::Map(mapping(entries, source, reason)?), 1),
     };
-    let width = if width > 0 {
-        width
-    } else {
-        count(referenced.span().len()).max(1)
-    };
+    let width = if width > 0 { width } else { marked.max(1) as usize };
     Ok(Node {
         value,
-        place: place(referenced, width, source),
+        place: Place::new(source, line as usize, column as usize, width),
     })
 }
 
-fn mapping(entries: Vec<(Spanned<Any>, Spanned<Any>)>, source: &Arc<Source>, reason: Reason) -> Result<Vec<Entry>> {
+fn mapping(entries: Vec<(Item, Item)>, source: &Arc<Source>, reason: Reason) -> Result<Vec<Entry>> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut found: Vec<Entry> = Vec::with_capacity(entries.len());
     for (key, value) in entries {

@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use super::settle::Settle;
 use super::substitute::{Script, substitute};
 use super::value::{encode, encode_key};
 use super::verdict::Boards;
-use crate::config::{Case, Given, Record};
+use crate::config::{Case, Given, RecordFormat};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
 use crate::event::{EventKind, EventSink};
@@ -167,11 +168,10 @@ impl Prepared {
         let spec = self.job_spec();
         let submit = SessionJob::submit(&target.client, &target.namespace, &target.session, &spec);
         let records = messages(&self.names, &self.case.given);
-        let produce = or_cancelled(cancel, kafka.produce(&records));
+        let produce = or_cancelled(cancel, kafka.produce(records));
         let produced = step("records", "records").run(produce, |n| format!("{n} acknowledged"));
         // the submission is one short request that is never dropped half way, so that it is known what exists
         let (job, produced) = tokio::join!(submit, produced);
-        drop(records);
         let job = job.inspect_err(|failure| job_step.end(Err(failure)))?;
         if let Err(failure) = produced {
             job_step.end(Err(&failure));
@@ -371,22 +371,27 @@ impl Prepared {
     }
 }
 
-/// The given records as they are produced, by the topic's name in Kafka.
-fn messages(names: &Names, given: &[Given]) -> BTreeMap<String, Vec<Message>> {
-    let all = |g: &Given| {
-        let first = g.records.first().map(|r| r.value.clone()).unwrap_or_default();
-        let message = |r: &Record| Message {
-            key: r.key.as_ref().and_then(encode_key),
-            value: encode(&r.value, &g.format, &first),
-            headers: r
+/// The given records as they are produced, by the topic's name in Kafka; made one by one.
+pub(super) fn messages<'a>(
+    names: &Names,
+    given: &'a [Given],
+) -> BTreeMap<String, impl Iterator<Item = Message> + Send + 'a> {
+    let all = |g: &'a Given| {
+        let first = g.records.first().map(|r| r.value).unwrap_or_default();
+        g.records.with_text().map(move |(record, text)| Message {
+            key: record.key.as_ref().and_then(encode_key),
+            value: match g.format {
+                RecordFormat::Json if !record.value.is_null() => Some(Bytes::copy_from_slice(text.as_bytes())),
+                _ => encode(&record.value, &g.format, &first),
+            },
+            headers: record
                 .headers
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone().map(Into::into)))
+                .into_iter()
+                .map(|(name, value)| (name, value.map(Into::into)))
                 .collect(),
-            timestamp: r.timestamp,
-            partition: r.partition.and_then(|p| i32::try_from(p).ok()),
-        };
-        g.records.iter().map(message).collect()
+            timestamp: record.timestamp,
+            partition: record.partition.and_then(|p| i32::try_from(p).ok()),
+        })
     };
     given.iter().map(|g| (names.topic(&g.topic), all(g))).collect()
 }

@@ -1,85 +1,76 @@
 //! Expected records against those that were read: what is matched, missing, surplus, out of order.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use super::index::{Index, digest};
 use super::matching::improve;
-use super::pattern::{Rules, Want, project, shape};
-use super::value::{canonical, decode, decode_as, spellings};
-use crate::config::{Expectation, Fields, Match, Record};
+use super::pattern::{Rules, Want};
+use super::seen::{Kept, Seen};
+use super::value::canonical;
+use crate::config::{Expectation, Match, Record};
 use crate::kafka::Fetched;
 
-/// A record that was read, in the form in which it is compared.
-#[derive(Debug, Clone)]
-pub(super) struct Seen {
-    /// Its key as JSON or text; `Null` without one.
-    pub(super) key: Value,
-    /// Its value as JSON or text; `Null` for a tombstone.
-    pub(super) value: Value,
-    /// Its partition.
-    pub(super) partition: i32,
-    /// Its offset.
-    pub(super) offset: i64,
-    keys: Vec<String>,
-    /// What it replaces earlier records of: its key, or its window.
-    group: Option<String>,
-}
-
-impl Seen {
-    /// A record as it was read.
-    pub(super) fn new(record: &Fetched, expectation: &Expectation) -> Self {
-        let value = decode_as(record.value.as_deref(), &expectation.format);
-        let keys = spellings(record.key.as_deref());
-        let group = match expectation.mode {
-            Match::LastPerKey => record.key.as_ref().map(|_| keys.join(" ")),
-            Match::Window => {
-                let parts = expectation.by.iter().map(|name| value.get(name).map(canonical));
-                parts.collect::<Option<Vec<_>>>().map(|parts| parts.join(" "))
-            }
-            _ => None,
-        };
-        Self {
-            key: decode(record.key.as_deref()),
-            value,
-            partition: record.partition,
-            offset: record.offset,
-            keys,
-            group,
-        }
-    }
-}
-
-/// An expected record.
+/// An expected record that counts.
 #[derive(Debug)]
 struct Row {
-    record: Record,
-    key: Option<(Want, String)>,
-    want: Want,
+    /// Its place among the expectation's records.
+    record: u32,
+    /// Whether it names a key.
+    keyed: bool,
     /// How seen records that fit are found.
-    index: Index,
+    find: Find,
 }
 
 /// How seen records that fit a row are found.
 #[derive(Debug)]
-enum Index {
-    /// By what they are, whole or by the named fields (the place among [`Board::shapes`]), and by the key if there is
-    /// one.
-    Hash(usize, String),
+enum Find {
+    /// By what they are, whole or by the named fields, and by the key if there is one: the slot of [`Board::index`].
+    Slot(u32),
     /// By looking at each: patterns, and numbers that may be apart.
-    Each,
+    Each(Box<Wanted>),
 }
 
-/// Seen records by their value, and by value and key, as far as expected records of one shape name their fields.
+/// What an expected record stands for, ready to be compared.
 #[derive(Debug)]
-struct Shape {
-    /// A value of this shape; `None` is the whole value.
-    like: Option<Value>,
-    by_value: HashMap<String, Vec<usize>>,
+struct Wanted {
+    /// Its key, and that in canonical form.
+    key: Option<(Want, String)>,
+    value: Want,
+}
+
+impl Wanted {
+    fn of(record: &Record) -> Self {
+        Self {
+            key: record.key.as_ref().map(|key| (Want::of(key), canonical(key))),
+            value: Want::of(&record.value),
+        }
+    }
+
+    /// Whether there is no pattern in it.
+    fn is_value(&self) -> bool {
+        self.value.is_value() && self.key.iter().all(|(key, _)| key.is_value())
+    }
+
+    fn fits(&self, seen: &Seen, rules: Rules) -> bool {
+        self.value.fits(&seen.value, rules) && self.fits_key(seen)
+    }
+
+    fn fits_key(&self, seen: &Seen) -> bool {
+        self.key.as_ref().is_none_or(|(want, canonical)| {
+            !seen.key.is_null()
+                && (seen.keys.contains(canonical) || !want.is_value() && want.fits(&seen.key, Rules::STRICT))
+        })
+    }
 }
 
 /// One expectation and what its topic gave so far.
+///
+/// A hundred thousand records are no large case: expected ones stay in the text they are held in, seen ones in their
+/// bytes, and only what is compared one by one is held parsed.
 #[derive(Debug)]
 pub(super) struct Board {
     expectation: Expectation,
@@ -87,10 +78,12 @@ pub(super) struct Board {
     /// The expected records that count: for the last value of each key, `null` says that the key is gone, which is
     /// what a table without it says too.
     rows: Vec<Row>,
-    shapes: Vec<Shape>,
-    seen: Vec<Seen>,
-    /// The place in `seen` of the latest record of a key or window.
-    latest: HashMap<String, usize>,
+    index: Index,
+    /// Whether there are rows that are compared with each seen record.
+    each: bool,
+    seen: Vec<Kept>,
+    /// The place in `seen` of the latest record of a key or window, by its digest.
+    latest: HashMap<u128, usize>,
     /// For an order: how many records from the first on are what the order begins with.
     in_order: usize,
     /// The outcome as of the last record.
@@ -121,46 +114,33 @@ impl Board {
             fields: expectation.fields,
             tolerance: expectation.tolerance,
         };
-        let mut shapes = Vec::new();
-        let mut known: HashMap<String, usize> = HashMap::new();
         let table = expectation.mode == Match::LastPerKey;
-        let counted = expectation.records.iter().filter(|r| !(table && r.value.is_null()));
-        let row = |record: &Record| {
-            let want = Want::of(&record.value);
-            let key = record.key.as_ref().map(|key| (Want::of(key), canonical(key)));
-            let exact = want.is_value() && key.iter().all(|(key, _)| key.is_value());
-            let index = if !exact || rules.tolerance > 0.0 {
-                Index::Each
-            } else {
-                let (name, like) = match rules.fields {
-                    Fields::Strict => (String::new(), None),
-                    Fields::Partial => (shape(&record.value), Some(record.value.clone())),
-                };
-                let at = *known.entry(name).or_insert_with(|| {
-                    shapes.push(Shape {
-                        like,
-                        by_value: HashMap::new(),
-                    });
-                    shapes.len() - 1
-                });
-                Index::Hash(at, hash(&canonical(&record.value), key.as_ref().map(|(_, key)| key)))
-            };
-            Row {
-                record: record.clone(),
-                key,
-                want,
-                index,
+        let mut index = Index::default();
+        let mut rows = Vec::with_capacity(expectation.records.len());
+        for (at, record) in (0u32..).zip(expectation.records.iter()) {
+            if table && record.value.is_null() {
+                continue;
             }
-        };
-        let rows = counted.map(row).collect();
+            let wanted = Wanted::of(&record);
+            let keyed = wanted.key.is_some();
+            let find = if !wanted.is_value() || rules.tolerance > 0.0 {
+                Find::Each(Box::new(wanted))
+            } else {
+                let key = wanted.key.as_ref().map(|(_, key)| key.as_str());
+                Find::Slot(index.want(&record, rules.fields, key))
+            };
+            rows.push(Row {
+                record: at,
+                keyed,
+                find,
+            });
+        }
         Self {
-            expectation: Expectation {
-                records: Vec::new(),
-                ..expectation
-            },
+            each: rows.iter().any(|row| matches!(row.find, Find::Each(_))),
+            expectation,
             rules,
             rows,
-            shapes,
+            index,
             seen: Vec::new(),
             latest: HashMap::new(),
             in_order: 0,
@@ -168,7 +148,7 @@ impl Board {
         }
     }
 
-    /// The expectation; its records are [`Self::expected`].
+    /// The expectation; those of its records that count are [`Self::expected`].
     pub(super) fn expectation(&self) -> &Expectation {
         &self.expectation
     }
@@ -177,21 +157,16 @@ impl Board {
         self.rules
     }
 
-    pub(super) fn expected(&self, index: usize) -> &Record {
-        &self.rows[index].record
-    }
-
-    /// What an expected record stands for.
-    pub(super) fn want(&self, index: usize) -> &Want {
-        &self.rows[index].want
+    pub(super) fn expected(&self, index: usize) -> Record {
+        self.expectation.records.at(self.rows[index].record as usize)
     }
 
     pub(super) fn expected_len(&self) -> usize {
         self.rows.len()
     }
 
-    pub(super) fn seen(&self, index: usize) -> &Seen {
-        &self.seen[index]
+    pub(super) fn seen(&self, index: usize) -> Cow<'_, Seen> {
+        self.seen[index].seen(&self.expectation.format)
     }
 
     /// Records that were read, updates and tombstones included.
@@ -201,27 +176,21 @@ impl Board {
 
     /// Takes over a record of the expectation's topic.
     pub(super) fn add(&mut self, record: &Fetched) {
-        let (seen, at) = (Seen::new(record, &self.expectation), self.seen.len());
-        if let Some(group) = &seen.group {
-            self.latest.insert(group.clone(), at);
+        let (seen, at) = (Seen::new(record, &self.expectation.format), self.seen.len());
+        let (mode, keyed) = (self.expectation.mode, record.key.is_some());
+        let group = seen.group(mode, &self.expectation.by, keyed);
+        // a tombstone of a table is the absence of its key
+        let counts = !(mode == Match::LastPerKey && group.is_some() && seen.value.is_null());
+        if let Some(group) = group
+            && let Some(before) = self.latest.insert(digest(&group, None), at)
+        {
+            self.seen[before].counts = false;
         }
-        for shape in &mut self.shapes {
-            let value = match &shape.like {
-                None => Some(canonical(&seen.value)),
-                Some(like) => project(like, &seen.value),
-            };
-            let Some(value) = value else { continue };
-            if record.key.is_some() {
-                for key in &seen.keys {
-                    shape.by_value.entry(hash(&value, Some(key))).or_default().push(at);
-                }
-            }
-            shape.by_value.entry(value).or_default().push(at);
-        }
-        self.seen.push(seen);
-        if self.in_order == at && at < self.rows.len() && self.fits(at, at) {
+        self.index.add(&seen, keyed, at);
+        if mode == Match::Ordered && self.in_order == at && at < self.rows.len() && self.fits(at, &seen) {
             self.in_order += 1;
         }
+        self.seen.push(Kept::new(record, counts, self.each.then_some(seen)));
         self.outcome = OnceLock::new();
     }
 
@@ -232,16 +201,7 @@ impl Board {
     }
 
     fn counts(&self, index: usize) -> bool {
-        let seen = &self.seen[index];
-        let last = seen
-            .group
-            .as_ref()
-            .is_none_or(|group| self.latest.get(group) == Some(&index));
-        match self.expectation.mode {
-            Match::LastPerKey => last && (seen.group.is_none() || !seen.value.is_null()),
-            Match::Window => last,
-            Match::Unordered | Match::Ordered | Match::Contains => true,
-        }
+        self.seen[index].counts
     }
 
     /// How the expectation stands.
@@ -290,30 +250,24 @@ impl Board {
     /// The row of each seen record that is an expected one.
     fn pair(&self) -> Vec<Option<usize>> {
         let mut owner: Vec<Option<usize>> = vec![None; self.seen.len()];
-        let mut cursor: HashMap<(usize, &str), usize> = HashMap::new();
+        let mut passed = vec![0; self.index.slots()];
         let mut open = Vec::new();
         // expected records with a key fit only those of that key, so they choose first, and those with patterns last
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        order.sort_by_key(|&row| {
-            (
-                matches!(self.rows[row].index, Index::Each),
-                self.rows[row].key.is_none(),
-            )
-        });
+        order.sort_by_key(|&row| (matches!(self.rows[row].find, Find::Each(_)), !self.rows[row].keyed));
         for row in order {
-            let free = match &self.rows[row].index {
-                Index::Hash(shape, hash) => {
-                    let all = self.shapes[*shape].by_value.get(hash).map_or(&[][..], Vec::as_slice);
+            let free = match &self.rows[row].find {
+                Find::Slot(slot) => {
                     // what was passed over once is taken, or does not count
-                    let from = cursor.entry((*shape, hash)).or_default();
-                    while *from < all.len() && (owner[all[*from]].is_some() || !self.counts(all[*from])) {
-                        *from += 1;
-                    }
-                    all.get(*from).copied()
+                    let passed = &mut passed[*slot as usize];
+                    let mut found = self.index.found(*slot).skip(*passed);
+                    found.find(|&seen| {
+                        *passed += 1;
+                        owner[seen].is_none() && self.counts(seen)
+                    })
                 }
-                Index::Each => {
-                    (0..self.seen.len()).find(|&s| owner[s].is_none() && self.counts(s) && self.fits(row, s))
-                }
+                Find::Each(wanted) => (0..self.seen.len())
+                    .find(|&s| owner[s].is_none() && self.counts(s) && wanted.fits(&self.seen(s), self.rules)),
             };
             match free {
                 Some(seen) => owner[seen] = Some(row),
@@ -330,60 +284,50 @@ impl Board {
 
     /// Whether expected records of several kinds may want the same seen one; else the first choice is as good as any.
     fn mixed(&self) -> bool {
-        let keyed = self.rows.iter().filter(|row| row.key.is_some()).count();
-        self.shapes.len() > 1
-            || (keyed > 0 && keyed < self.rows.len())
-            || self.rows.iter().any(|row| matches!(row.index, Index::Each))
+        let keyed = self.rows.iter().filter(|row| row.keyed).count();
+        self.index.shapes() > 1 || (keyed > 0 && keyed < self.rows.len()) || self.each
     }
 
     /// All that fit a row.
     fn candidates(&self, row: usize) -> Vec<usize> {
-        match &self.rows[row].index {
-            Index::Hash(shape, hash) => {
-                let all = self.shapes[*shape].by_value.get(hash).map_or(&[][..], Vec::as_slice);
-                all.iter().copied().filter(|&seen| self.counts(seen)).collect()
-            }
-            Index::Each => (0..self.seen.len())
-                .filter(|&s| self.counts(s) && self.fits(row, s))
+        match &self.rows[row].find {
+            Find::Slot(slot) => self.index.found(*slot).filter(|&seen| self.counts(seen)).collect(),
+            Find::Each(wanted) => (0..self.seen.len())
+                .filter(|&s| self.counts(s) && wanted.fits(&self.seen(s), self.rules))
                 .collect(),
         }
     }
 
     /// Whether a seen record is what an expected one stands for.
-    fn fits(&self, row: usize, seen: usize) -> bool {
-        self.rows[row].want.fits(&self.seen[seen].value, self.rules) && self.fits_key(row, seen)
-    }
-
-    fn fits_key(&self, row: usize, seen: usize) -> bool {
-        let seen = &self.seen[seen];
-        self.rows[row].key.as_ref().is_none_or(|(want, canonical)| {
-            !seen.key.is_null()
-                && (seen.keys.contains(canonical) || !want.is_value() && want.fits(&seen.key, Rules::STRICT))
-        })
-    }
-
-    /// Whether an expected record and a seen one have the same key, or are of the same window.
-    pub(super) fn same_key(&self, expected: usize, seen: usize) -> bool {
-        if self.expectation.mode == Match::Window {
-            let (record, seen) = (&self.rows[expected].record.value, &self.seen[seen].value);
-            let same = |name: &String| record.get(name).map(canonical) == seen.get(name).map(canonical);
-            return self.expectation.by.iter().all(same);
+    fn fits(&self, row: usize, seen: &Seen) -> bool {
+        match &self.rows[row].find {
+            Find::Each(wanted) => wanted.fits(seen, self.rules),
+            Find::Slot(_) => Wanted::of(&self.expected(row)).fits(seen, self.rules),
         }
-        self.has_key(expected) && self.fits_key(expected, seen)
     }
 
-    /// Whether the expected record names a key.
-    pub(super) fn has_key(&self, expected: usize) -> bool {
-        self.rows[expected].key.is_some()
+    /// The key or window that an expected record is of; `None` where it names no key, or a pattern of one.
+    pub(super) fn group(&self, record: &Record) -> Option<String> {
+        if self.expectation.mode == Match::Window {
+            return Some(self.window(&record.value));
+        }
+        let key = record.key.as_ref()?;
+        Want::of(key).is_value().then(|| canonical(key))
     }
-}
 
-/// What a value is found by, alone or with its key.
-fn hash(value: &str, key: Option<&String>) -> String {
-    match key {
-        // no canonical form holds this character
-        Some(key) => format!("{key}\u{0}{value}"),
-        None => value.to_owned(),
+    /// The key, in each way it may be written, or the window that a seen record is of.
+    pub(super) fn groups(&self, seen: &Seen) -> Vec<String> {
+        match self.expectation.mode {
+            Match::Window => vec![self.window(&seen.value)],
+            _ if seen.key.is_null() => Vec::new(),
+            _ => seen.keys.clone(),
+        }
+    }
+
+    fn window(&self, value: &Value) -> String {
+        let parts = self.expectation.by.iter();
+        let parts = parts.map(|name| value.get(name).map_or_else(|| "no".to_owned(), canonical));
+        parts.collect::<Vec<_>>().join(" ")
     }
 }
 

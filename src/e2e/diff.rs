@@ -1,7 +1,11 @@
 //! The difference of expected and seen records, as lines for people.
 
+use std::collections::{HashMap, HashSet};
+
 use super::compare::{Board, Outcome};
 use super::forbid::Fence;
+use super::pattern::{Rules, Want};
+use super::seen::Seen;
 
 /// Records of one kind that are shown; the rest is counted.
 const SHOWN: usize = 20;
@@ -43,7 +47,7 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
             None => format!("key {}", found.key),
         };
         lines.push(format!("  ~ differing   {key}{}", line(record.line)));
-        let differences = board.want(expected).differences(&found.value, board.rules());
+        let differences = Want::of(&record.value).differences(&found.value, board.rules());
         if differences.is_empty() {
             lines.push(format!(
                 "      key: expected {}, seen {}",
@@ -130,46 +134,87 @@ fn more(lines: &mut Vec<String>, count: usize, what: &str) {
 /// Pairs of a missing and an unexpected record that are one record with differences: of the same key, else those most
 /// alike; then what is left of both.
 fn pair(board: &Board, outcome: &Outcome) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usize>) {
-    let (mut missing, mut unexpected) = (outcome.missing.clone(), outcome.unexpected.clone());
-    let mut pairs = Vec::new();
-    let take = |pairs: &mut Vec<(usize, usize)>, missing: &mut Vec<usize>, unexpected: &mut Vec<usize>, e, s| {
-        pairs.push((e, s));
-        missing.retain(|&i| i != e);
-        unexpected.retain(|&i| i != s);
-    };
-    // of more only a few are shown
-    for expected in missing.iter().copied().take(10 * COMPARED).collect::<Vec<_>>() {
-        let same = unexpected
-            .iter()
-            .copied()
-            .filter(|&seen| board.same_key(expected, seen));
-        // several of one key, in an unordered topic: the one most alike
-        let best = same.max_by(|&a, &b| score(board, expected, a).total_cmp(&score(board, expected, b)));
-        if let Some(seen) = best {
-            take(&mut pairs, &mut missing, &mut unexpected, expected, seen);
-        }
-    }
+    let mut pairs = of_one_key(board, outcome);
+    let (mut missing, mut unexpected) = left(outcome, &pairs);
+    let wants: Vec<_> = missing.iter().take(COMPARED).map(|&e| (e, board.expected(e))).collect();
+    let seen: Vec<_> = unexpected.iter().take(COMPARED).map(|&s| (s, board.seen(s))).collect();
     let mut alike = Vec::new();
-    for &expected in missing.iter().take(COMPARED) {
+    for (expected, record) in &wants {
         // a key that is expected and is not there is a missing record, not one with another key, unless all else fits
-        let least = if board.has_key(expected) { 1.0 } else { ALIKE };
-        for &seen in unexpected.iter().take(COMPARED) {
-            let score = score(board, expected, seen);
+        let least = if record.key.is_some() { 1.0 } else { ALIKE };
+        let want = Want::of(&record.value);
+        for (seen, found) in &seen {
+            let score = want.similarity(&found.value, board.rules());
             if score >= least {
-                alike.push((score, expected, seen));
+                alike.push((score, *expected, *seen));
             }
         }
     }
     alike.sort_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
     for (_, expected, seen) in alike {
         if missing.contains(&expected) && unexpected.contains(&seen) {
-            take(&mut pairs, &mut missing, &mut unexpected, expected, seen);
+            pairs.push((expected, seen));
+            missing.retain(|&i| i != expected);
+            unexpected.retain(|&i| i != seen);
         }
     }
     pairs.sort_unstable();
     (pairs, missing, unexpected)
 }
 
-fn score(board: &Board, expected: usize, seen: usize) -> f64 {
-    board.want(expected).similarity(&board.seen(seen).value, board.rules())
+/// Pairs of the same key or window.
+fn of_one_key(board: &Board, outcome: &Outcome) -> Vec<(usize, usize)> {
+    // of more only a few are shown
+    let missing = outcome.missing.iter().take(10 * COMPARED);
+    let missing: Vec<_> = missing.map(|&e| (e, board.expected(e))).collect();
+    let groups: Vec<_> = missing.iter().map(|(_, record)| board.group(record)).collect();
+    let mut found: HashMap<&str, Vec<usize>> = groups.iter().flatten().map(|g| (g.as_str(), Vec::new())).collect();
+    if !found.is_empty() {
+        for &seen in &outcome.unexpected {
+            for group in board.groups(&board.seen(seen)) {
+                if let Some(all) = found.get_mut(group.as_str()) {
+                    all.push(seen);
+                }
+            }
+        }
+    }
+    let (mut pairs, mut taken) = (Vec::new(), HashSet::new());
+    for ((expected, record), group) in missing.iter().zip(&groups) {
+        let of_group: &[usize] = match group {
+            Some(group) => &found[group.as_str()],
+            // a pattern of a key: each one is looked at
+            None if record.key.is_some() => &outcome.unexpected,
+            None => continue,
+        };
+        let pattern = record.key.as_ref().filter(|_| group.is_none()).map(Want::of);
+        let fits = |seen: &Seen| {
+            let fits = |want: &Want| !seen.key.is_null() && want.fits(&seen.key, Rules::STRICT);
+            pattern.as_ref().is_none_or(fits)
+        };
+        let want = Want::of(&record.value);
+        // several of one key, in an unordered topic: the one most alike
+        let best = of_group
+            .iter()
+            .filter(|seen| !taken.contains(*seen))
+            .map(|&at| (at, board.seen(at)))
+            .filter(|(_, seen)| fits(seen))
+            .take(COMPARED)
+            .map(|(at, seen)| (want.similarity(&seen.value, board.rules()), at))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((_, seen)) = best {
+            taken.insert(seen);
+            pairs.push((*expected, seen));
+        }
+    }
+    pairs
+}
+
+/// What is missing and unexpected and in none of the pairs.
+fn left(outcome: &Outcome, pairs: &[(usize, usize)]) -> (Vec<usize>, Vec<usize>) {
+    let (expected, seen): (HashSet<usize>, HashSet<usize>) = pairs.iter().copied().unzip();
+    let without = |all: &[usize], taken: &HashSet<usize>| all.iter().copied().filter(|i| !taken.contains(i)).collect();
+    (
+        without(&outcome.missing, &expected),
+        without(&outcome.unexpected, &seen),
+    )
 }

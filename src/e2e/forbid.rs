@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::compare::Seen;
 use super::pattern::{Rules, Want};
+use super::seen::Seen;
 use super::value;
-use crate::config::{Expectation, Fields, Forbidden};
+use crate::config::{Fields, Forbidden, RecordFormat};
 use crate::kafka::Fetched;
 
 /// What is forbidden in one topic, and what came all the same.
@@ -60,7 +60,7 @@ impl Fence {
 
     /// Takes over a record of the topic. A forbidden one is named by some of its fields.
     pub(super) fn add(&mut self, record: &Fetched) {
-        let seen = Seen::new(record, &Expectation::default());
+        let seen = Seen::new(record, &RecordFormat::Json);
         let rules = Rules {
             fields: Fields::Partial,
             tolerance: 0.0,

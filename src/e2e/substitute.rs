@@ -125,7 +125,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Expectation, Given, RecordFormat};
+    use crate::config::{Expectation, Given, RecordFormat, Records};
 
     fn case(sql: &str) -> Case {
         Case {
@@ -137,7 +137,7 @@ mod tests {
                 topic: "orders".to_owned(),
                 partitions: 1,
                 format: RecordFormat::Json,
-                records: Vec::new(),
+                records: Records::default(),
             }],
             expect: vec![Expectation {
                 topic: "totals".to_owned(),

@@ -9,7 +9,7 @@ use krafka::admin::{
     AdminClient, CreateTopicsOptions, DeleteTopicsOptions, DescribeTopicsOptions, ListTopicsOptions, NewTopic,
 };
 use krafka::error::{ErrorCode, KrafkaError};
-use krafka::producer::Acks;
+use krafka::producer::{Acks, DeliveryHandle};
 use krafka::{Kafka, Record};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -23,6 +23,8 @@ pub(super) const ADMIN: Duration = Duration::from_secs(15);
 pub(super) const DELIVERY: Duration = Duration::from_secs(30);
 /// How long one request may wait for its answer; longer than the longest held fetch.
 const REQUEST: Duration = Duration::from_secs(5);
+/// Records that may wait for their acknowledgement at a time.
+pub(super) const WINDOW: usize = 8192;
 /// Between two looks at something that Kafka cannot announce.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
@@ -242,20 +244,30 @@ impl TopicClient {
     }
 
     /// Produces records to each topic in order, acknowledged by all replicas; returns how many. Topics without
-    /// records are fine.
+    /// records are fine. Records are taken as they are sent, so that they need not all be held at once.
     ///
     /// # Errors
     /// [`Reason::KafkaError`] with the topic and the number of the first record that was refused, or if not all are
     /// acknowledged within 30 s.
-    pub async fn produce(&self, records: &BTreeMap<String, Vec<Message>>) -> Result<usize> {
-        if records.values().all(Vec::is_empty) {
-            return Ok(0);
-        }
+    pub async fn produce<R>(&self, records: BTreeMap<String, R>) -> Result<usize>
+    where
+        R: IntoIterator<Item = Message>,
+    {
         let deadline = Instant::now() + DELIVERY;
         let late = || {
             let message = format!("records are not acknowledged after {} s", DELIVERY.as_secs());
             Failure::new(Reason::KafkaError, message).evidence(format!("broker {}", self.bootstrap))
         };
+        let mut records = records
+            .into_iter()
+            .flat_map(|(topic, messages)| {
+                let numbered = (1..).zip(messages);
+                numbered.map(move |(number, message)| (topic.clone(), number, message))
+            })
+            .peekable();
+        if records.peek().is_none() {
+            return Ok(0);
+        }
         // linger 0 still batches what is queued behind a request in flight
         let builder = self
             .kafka
@@ -267,29 +279,35 @@ impl TopicClient {
         let producer = producer
             .map_err(|_| late())?
             .map_err(|e| self.failed("no producer could be made", &e))?;
-        let mut handles = Vec::new();
-        for (topic, messages) in records {
-            for (index, message) in messages.iter().enumerate() {
-                let mut record = Record::new(topic, Bytes::new());
-                record.key.clone_from(&message.key);
-                record.value.clone_from(&message.value);
-                record.headers.clone_from(&message.headers);
-                record.timestamp = message.timestamp;
-                record.partition = message.partition;
-                let refused = |e: &KrafkaError| self.failed(&format!("record {} of {topic} was refused", index + 1), e);
-                let queued = timeout_at(deadline, producer.enqueue(record))
-                    .await
-                    .map_err(|_| late())?;
-                handles.push((topic, index, queued.map_err(|e| refused(&e))?));
+        let refused = |topic: &str, number: usize, e: &KrafkaError| {
+            self.failed(&format!("record {number} of {topic} was refused"), e)
+        };
+        let acknowledged = async |handles: std::vec::Drain<'_, (String, usize, DeliveryHandle)>| {
+            for (topic, number, handle) in handles {
+                let answer = timeout_at(deadline, handle).await.map_err(|_| late())?;
+                // where it was written does not matter, only that it was
+                let _ = answer.map_err(|e| refused(&topic, number, &e))?;
+            }
+            Ok(())
+        };
+        let (mut count, mut window) = (0, Vec::with_capacity(WINDOW));
+        for (topic, number, message) in records {
+            let mut record = Record::new(&topic, Bytes::new());
+            record.key = message.key;
+            record.value = message.value;
+            record.headers = message.headers;
+            record.timestamp = message.timestamp;
+            record.partition = message.partition;
+            let queued = timeout_at(deadline, producer.enqueue(record)).await;
+            let handle = queued.map_err(|_| late())?.map_err(|e| refused(&topic, number, &e))?;
+            window.push((topic, number, handle));
+            count += 1;
+            // half of them at a time: the broker gets full batches
+            if window.len() >= WINDOW {
+                acknowledged(window.drain(..WINDOW / 2)).await?;
             }
         }
-        let count = handles.len();
-        for (topic, index, handle) in handles {
-            let acknowledged = timeout_at(deadline, handle).await.map_err(|_| late())?;
-            // where it was written does not matter, only that it was
-            let _ =
-                acknowledged.map_err(|e| self.failed(&format!("record {} of {topic} was refused", index + 1), &e))?;
-        }
+        acknowledged(window.drain(..)).await?;
         // every record is acknowledged: there is nothing left that closing could lose
         let _ = timeout_at(deadline, producer.close()).await;
         Ok(count)

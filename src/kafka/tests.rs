@@ -55,7 +55,7 @@ async fn records_come_back_in_order_with_keys_and_tombstones() {
             ],
         ),
     ]);
-    assert_eq!(client.produce(&records).await.unwrap(), 23);
+    assert_eq!(client.produce(records).await.unwrap(), 23);
 
     let seen = client
         .fetch_until(&topics, Duration::from_secs(10), |seen| seen.len() >= 23)
@@ -126,7 +126,7 @@ async fn a_lost_acknowledgement_does_not_write_twice() {
     client.create(&[topic("orders", 1)]).await.unwrap();
     broker.on_once(ApiKey::Produce, |_| Control::ApplyThen(Box::new(Control::Disconnect)));
     let records = BTreeMap::from([("orders".to_owned(), vec![message(None, Some("once"))])]);
-    client.produce(&records).await.unwrap();
+    client.produce(records).await.unwrap();
     assert_eq!(broker.next_offset("orders", 0), Some(1));
 }
 

@@ -9,11 +9,9 @@ use krafka::producer::{Acks, DeliveryHandle, Producer};
 use tokio::time::timeout;
 
 use super::TopicClient;
-use super::client::{ADMIN, DELIVERY};
+use super::client::{ADMIN, DELIVERY, WINDOW};
 use crate::diag::{Failure, Reason, Result};
 
-/// Records that may wait for their acknowledgement at a time.
-const WINDOW: usize = 8192;
 /// How many bytes of them the client may hold.
 const BUFFER: usize = 16 << 20;
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Subject;
-use crate::config::{Case, Given, RecordFormat};
+use crate::config::{Case, Given, RecordFormat, Records};
 use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{LABEL_RUN, Names, RunLease, Script, Target, run_id, substitute};
 use crate::engine::StepCx;
@@ -97,7 +97,7 @@ impl SqlJob {
                     topic: topic.clone(),
                     partitions: 1,
                     format: RecordFormat::Json,
-                    records: Vec::new(),
+                    records: Records::default(),
                 })
                 .collect(),
             expect: Vec::new(),

@@ -1,6 +1,7 @@
 //! Tests of comparison and verdicts, and of whole runs.
 
 mod compare;
+mod memory;
 mod modes;
 mod runs;
 

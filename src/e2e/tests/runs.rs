@@ -31,12 +31,13 @@ fn case(total: i32) -> Case {
             records: vec![
                 record(None, json!({"amount": 10}), 5),
                 record(None, json!({"amount": 7}), 6),
-            ],
+            ]
+            .into(),
         }],
         expect: vec![Expectation {
             topic: "totals".to_owned(),
             mode: Match::LastPerKey,
-            records: vec![record(Some(json!("all")), json!({"total": total}), 9)],
+            records: vec![record(Some(json!("all")), json!({"total": total}), 9)].into(),
             ..Expectation::default()
         }],
         forbid: Vec::new(),
@@ -74,7 +75,7 @@ async fn flink(bootstrap: String, mut created: UnboundedReceiver<Value>) {
             }
         });
         kafka
-            .produce(&BTreeMap::from([(words[3].clone(), sums.collect())]))
+            .produce(BTreeMap::from([(words[3].clone(), sums.collect::<Vec<_>>())]))
             .await
             .unwrap();
     }
