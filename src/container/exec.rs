@@ -49,14 +49,28 @@ impl ExecOutput {
     }
 }
 
+/// What both outputs of a program say, as it comes.
+type Output = Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, bollard::errors::Error>> + Send>>;
+/// What a program is told.
+type Input = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// A program in a container that has been started.
+struct Started {
+    id: String,
+    /// What it is, for messages.
+    what: String,
+    output: Output,
+    input: Input,
+}
+
 /// A program in a container that is talked with: what it reads depends on what it said before. When this is dropped
 /// the program finds its standard input closed.
 pub struct ExecSession {
     engine: Engine,
     id: String,
     what: String,
-    output: Pin<Box<dyn Stream<Item = std::result::Result<LogOutput, bollard::errors::Error>> + Send>>,
-    input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: Output,
+    input: Input,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -144,36 +158,12 @@ impl Engine {
     /// # Errors
     /// [`Reason::EngineError`] if the container does not run or the program cannot be started.
     pub async fn exec_session(&self, container: &str, cmd: &[&str], privileged: bool) -> Result<ExecSession> {
-        let what = format!("run `{}` in {container}", cmd.first().unwrap_or(&""));
-        let options = CreateExecOptions {
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(cmd.to_vec()),
-            privileged: Some(privileged),
-            ..CreateExecOptions::default()
-        };
-        let id = self
-            .docker
-            .create_exec(container, options)
-            .await
-            .map_err(|e| self.failed(&what, &e))?
-            .id;
-        let options = StartExecOptions {
-            output_capacity: Some(CHUNK),
-            ..StartExecOptions::default()
-        };
-        let started = self
-            .docker
-            .start_exec(&id, Some(options))
-            .await
-            .map_err(|e| self.failed(&what, &e))?;
-        let StartExecResults::Attached { output, input } = started else {
-            return Err(Failure::new(
-                Reason::EngineError,
-                format!("the engine did not attach to `{what}`"),
-            ));
-        };
+        let Started {
+            id,
+            what,
+            output,
+            input,
+        } = self.start(container, cmd, true, privileged).await?;
         Ok(ExecSession {
             engine: self.clone(),
             id,
@@ -199,36 +189,12 @@ impl Engine {
         stdin: Option<Stdin>,
         privileged: bool,
     ) -> Result<ExecOutput> {
-        let what = || format!("run `{}` in {container}", cmd.first().unwrap_or(&""));
-        let options = CreateExecOptions {
-            attach_stdin: Some(stdin.is_some()),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(cmd.to_vec()),
-            privileged: Some(privileged),
-            ..CreateExecOptions::default()
-        };
-        let id = self
-            .docker
-            .create_exec(container, options)
-            .await
-            .map_err(|e| self.failed(&what(), &e))?
-            .id;
-        let options = StartExecOptions {
-            output_capacity: Some(CHUNK),
-            ..StartExecOptions::default()
-        };
-        let started = self
-            .docker
-            .start_exec(&id, Some(options))
-            .await
-            .map_err(|e| self.failed(&what(), &e))?;
-        let StartExecResults::Attached { mut output, mut input } = started else {
-            return Err(Failure::new(
-                Reason::EngineError,
-                format!("the engine did not attach to `{}`", what()),
-            ));
-        };
+        let Started {
+            id,
+            what,
+            mut output,
+            mut input,
+        } = self.start(container, cmd, stdin.is_some(), privileged).await?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let read = async {
             while let Some(part) = output.next().await {
@@ -246,7 +212,7 @@ impl Engine {
         loop {
             tokio::select! {
                 ended = &mut read => {
-                    ended.map_err(|e| self.failed(&what(), &e))?;
+                    ended.map_err(|e| self.failed(&what, &e))?;
                     break;
                 }
                 fed = &mut write, if !written => {
@@ -255,13 +221,53 @@ impl Engine {
                 }
             }
         }
-        let code = self.exit_code(&id, &what()).await?;
+        let code = self.exit_code(&id, &what).await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(ExecOutput {
             code,
             stdout: text(&stdout),
             stderr: text(&stderr),
         })
+    }
+
+    /// Creates and starts a program, attached to both of its outputs, and to its input if it `reads`.
+    async fn start(&self, container: &str, cmd: &[&str], reads: bool, privileged: bool) -> Result<Started> {
+        let what = format!("run `{}` in {container}", cmd.first().unwrap_or(&""));
+        let options = CreateExecOptions {
+            attach_stdin: Some(reads),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(cmd.to_vec()),
+            privileged: Some(privileged),
+            ..CreateExecOptions::default()
+        };
+        let id = self
+            .docker
+            .create_exec(container, options)
+            .await
+            .map_err(|e| self.failed(&what, &e))?
+            .id;
+        let options = StartExecOptions {
+            output_capacity: Some(CHUNK),
+            ..StartExecOptions::default()
+        };
+        let started = self
+            .docker
+            .start_exec(&id, Some(options))
+            .await
+            .map_err(|e| self.failed(&what, &e))?;
+        match started {
+            StartExecResults::Attached { output, input } => Ok(Started {
+                id,
+                what,
+                output,
+                input,
+            }),
+            StartExecResults::Detached => Err(Failure::new(
+                Reason::EngineError,
+                format!("the engine did not attach to `{what}`"),
+            )),
+        }
     }
 
     async fn exit_code(&self, id: &str, what: &str) -> Result<i64> {
@@ -284,7 +290,7 @@ impl Engine {
 }
 
 /// Copies all of `stdin` into the program. Only an error of the source counts: a program may stop reading.
-async fn feed(stdin: Option<Stdin>, input: &mut Pin<Box<dyn AsyncWrite + Send>>) -> Result<()> {
+async fn feed(stdin: Option<Stdin>, input: &mut Input) -> Result<()> {
     if let Some(stdin) = stdin {
         let mut source = BufReader::with_capacity(CHUNK, stdin);
         loop {

@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, HELPER_LABEL, is_absent, message};
+use super::{Engine, HELPER_LABEL, is_absent, is_absent_path};
 use crate::diag::{Failure, Reason, Result};
 
 /// A helper older than this was left behind by a process that was killed.
@@ -89,7 +89,7 @@ impl Engine {
             .await;
         helper.remove().await?;
         tar.map_err(|e| {
-            if is_absent(&e) {
+            if is_absent_path(&e) {
                 Failure::new(Reason::ImageUnavailable, format!("the image {image} has no {path}"))
             } else {
                 self.failed(&format!("read {path} from {image}"), &e)
@@ -186,7 +186,7 @@ impl Engine {
                     ));
                 }
                 // a helper that somebody's clean-up took says nothing of the path
-                Err(error) if is_absent(&error) && !message(&error).contains("No such container") => return Ok(None),
+                Err(error) if is_absent_path(&error) => return Ok(None),
                 Err(error) => return Err(self.failed(&format!("read {path} from an image"), &error)),
             }
             // an entry may have extended headers before it: as long as it cannot be read there is more to come

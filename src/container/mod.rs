@@ -165,3 +165,44 @@ fn is_absent(error: &bollard::errors::Error) -> bool {
         bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }
     )
 }
+
+/// Whether the engine says that a container has nothing at a path. It answers the same status where the container
+/// itself is gone, which says nothing of the path.
+fn is_absent_path(error: &bollard::errors::Error) -> bool {
+    is_absent(error) && !message(error).to_lowercase().contains("no such container")
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::errors::Error;
+
+    use super::{is_absent, is_absent_path};
+
+    #[test]
+    fn a_container_that_is_gone_says_nothing_of_its_paths() {
+        let answer = |status_code, message: &str| Error::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        };
+        // as Docker and Podman say it
+        for path in [
+            "Could not find the file /x in container 0123",
+            "\"/x\" could not be found on container 0123: no such file or directory",
+        ] {
+            assert!(is_absent_path(&answer(404, path)), "{path}");
+        }
+        for gone in [
+            "No such container: 0123",
+            "no container with ID 0123 found: no such container",
+        ] {
+            assert!(
+                is_absent(&answer(404, gone)) && !is_absent_path(&answer(404, gone)),
+                "{gone}"
+            );
+        }
+        assert!(!is_absent_path(&answer(
+            500,
+            "Could not find the file /x in container 0123"
+        )));
+    }
+}
