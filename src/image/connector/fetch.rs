@@ -30,7 +30,7 @@ pub async fn fetch(artifacts: &[Artifact], engine: &Engine, env: &Env, cx: &Step
     let mut missing = Vec::new();
     for artifact in artifacts {
         // a snapshot is made anew under the same version
-        if artifact.version.ends_with("-SNAPSHOT") || !is_kept(&kept(env, artifact)).await {
+        if is_snapshot(artifact) || !is_kept(&kept(env, artifact)).await {
             missing.push(artifact.clone());
         }
     }
@@ -42,6 +42,16 @@ pub async fn fetch(artifacts: &[Artifact], engine: &Engine, env: &Env, cx: &Step
         }
     }
     Ok(artifacts.iter().map(|artifact| kept(env, artifact)).collect())
+}
+
+fn is_snapshot(artifact: &Artifact) -> bool {
+    artifact.version.to_uppercase().ends_with("-SNAPSHOT")
+}
+
+/// What Maven is told to do. It asks for a newer snapshot once a day unless it is told to ask now.
+fn goals(missing: &[Artifact]) -> Vec<&'static str> {
+    let now = missing.iter().any(is_snapshot).then_some(maven::UPDATE_SNAPSHOTS);
+    now.into_iter().chain([GOALS]).collect()
 }
 
 /// Where an artifact is kept.
@@ -114,8 +124,8 @@ async fn on_this_machine(program: &Path, missing: &[Artifact], cx: &StepCx) -> R
             "--quiet",
             "--strict-checksums",
             "-Dstyle.color=never",
-            GOALS,
         ])
+        .args(goals(missing))
         .cwd(dir.path())
         .tethered();
     let output = run.run(cx.cancel(), |line| cx.output(line)).await?;
@@ -139,7 +149,7 @@ async fn on_this_machine(program: &Path, missing: &[Artifact], cx: &StepCx) -> R
 async fn in_image(missing: &[Artifact], engine: &Engine, env: &Env, cx: &StepCx) -> Result<Vec<(String, Vec<u8>)>> {
     let mut context = Context::new();
     context.add("project/pom.xml", 0o644, pom(missing).into_bytes());
-    maven::run_in_image(engine, env, context, GOALS, true, cx)
+    maven::run_in_image(engine, env, context, &goals(missing).join(" "), true, cx)
         .await
         .map_err(|failure| {
             let output = failure.detail().evidence.join("\n");
@@ -221,6 +231,16 @@ mod tests {
             Failure::new(Reason::ToolFailed, "x"),
         );
         assert_eq!(otherwise.id(), Reason::ToolFailed);
+    }
+
+    #[test]
+    fn a_newer_snapshot_is_asked_for_now() {
+        let snapshot = Artifact {
+            version: "5.1-SNAPSHOT".to_owned(),
+            ..kafka()
+        };
+        assert_eq!(goals(&[kafka()]), [GOALS]);
+        assert_eq!(goals(&[kafka(), snapshot]), ["--update-snapshots", GOALS]);
     }
 
     #[tokio::test]

@@ -15,6 +15,9 @@ use crate::image::{embedded, host};
 /// Where the Dockerfile is found in the repository.
 const DIR: &str = "dockerfiles/maven";
 
+/// Maven's option to ask the repositories for newer snapshots now; without it, it asks once a day.
+pub(in crate::image) const UPDATE_SNAPSHOTS: &str = "--update-snapshots";
+
 /// Runs `goals` on the files below `project/` of `context`, and returns what lies in its `target` folders by path in
 /// the project. `strict`: a checksum that does not match, or is not there, is an error.
 ///
@@ -41,6 +44,10 @@ pub(in crate::image) async fn run_in_image(
     let proxies = host::Proxies::of(env, engine.is_local());
     let mut args: BTreeMap<String, String> = proxies.args;
     args.insert("GOALS".to_owned(), goals.to_owned());
+    if goals.contains(UPDATE_SNAPSHOTS) {
+        // the engine would take the answer of the last time
+        args.insert("AGAIN".to_owned(), format!("{:016x}", random()));
+    }
     let checksums = if strict {
         "--strict-checksums"
     } else {

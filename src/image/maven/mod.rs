@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-pub(super) use image::run_in_image;
+pub(super) use image::{UPDATE_SNAPSHOTS, run_in_image};
 pub(super) use told::{errors, unavailable};
 
 use crate::env::Env;
