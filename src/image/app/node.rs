@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use super::archive::{Archive, Contents, Inside};
 use super::session::{Answer, Session};
-use super::{AppImage, deliver::Way, name};
+use super::{APP_LABEL, AppImage, deliver::Way, name};
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::image::load::{ID_LABEL, Layer, chain_ids};
-
-/// Label of an image in a node: the application it is a build of.
-const APP_LABEL: &str = "dev.flink/app";
 
 /// More than this is not handed to `ctr`, which reads, writes and hashes it several times.
 const SMALL: u64 = 4 << 20;
@@ -90,17 +87,27 @@ impl<'a> Wanted<'a> {
         (present >= base).then(|| self.layers.len() - present)
     }
 
-    /// Names of older builds that nothing uses, those that the kubelet gave them included.
+    /// Names that look like other builds of this application and are not labelled as such.
+    fn unlabelled<'b>(&self, answer: &'b Answer) -> Vec<&'b str> {
+        let all = answer.names.iter().filter(|name| !answer.ours.contains(*name));
+        all.filter(|name| self.tag_of(name).is_some())
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// The tag of another build's name.
+    fn tag_of<'b>(&self, name: &'b str) -> Option<&'b str> {
+        let tag = name.strip_prefix(&self.repository)?.strip_prefix(':')?;
+        (name::is_content_tag(tag) && *name != self.reference).then_some(tag)
+    }
+
+    /// Names of older builds that nothing uses, those that the kubelet gave them included. What somebody else loaded
+    /// under such a name is none.
     fn outdated(&self, answer: &Answer) -> Vec<String> {
         let mut all = Vec::new();
         for name in &answer.names {
-            let Some(tag) = name
-                .strip_prefix(&self.repository)
-                .and_then(|rest| rest.strip_prefix(':'))
-            else {
-                continue;
-            };
-            if !name::is_content_tag(tag) || *name == self.reference || answer.used.contains(name) {
+            let Some(tag) = self.tag_of(name) else { continue };
+            if answer.used.contains(name) || !answer.ours.contains(name) {
                 continue;
             }
             // one of another name with the same id would lose it
@@ -212,7 +219,9 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
     if let Some(free) = state.free.filter(|free| *free < needed) {
         return Err(disk_short(node).evidence(format!("{} MB are free, {} MB are needed", free >> 20, needed >> 20)));
     }
-    let imported = session.import(archive.read(), archive.size()).await?;
+    let imported = session
+        .import(archive.read(), archive.size(), &wanted.image.app)
+        .await?;
     if imported.code != 0 {
         // containerd 1 leaves a name behind: the kubelet must not see it
         if !state.images.contains_key(reference) {
@@ -235,7 +244,7 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
             format!("{node} took {} and does not have it", wanted.image.name),
         )));
     }
-    let removed = tidy(session, node, wanted, &imported).await?;
+    let removed = tidy(session, node, wanted, imported).await?;
     Ok(Outcome::Done(Done {
         way: Way::Layers,
         layers: missing,
@@ -263,8 +272,14 @@ async fn seen(session: &mut Session, wanted: &Wanted<'_>) -> Result<bool> {
 
 /// Labels the new build and removes older ones that nothing uses, both begun by one message: a build that has its label
 /// has left nothing behind.
-async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, others: &Answer) -> Result<Vec<String>> {
-    let outdated = wanted.outdated(others);
+async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, mut others: Answer) -> Result<Vec<String>> {
+    // a load that was killed before it gave the label has left its mark in the manifest
+    let unlabelled = wanted.unlabelled(&others);
+    if !unlabelled.is_empty() {
+        let marked = session.ask(&format!("marked {}", unlabelled.join(" "))).await?;
+        others.ours.extend(marked.ours);
+    }
+    let outdated = wanted.outdated(&others);
     let (reference, image) = (&wanted.reference, wanted.image);
     let mut lines = format!("label {reference} {ID_LABEL}={} {APP_LABEL}={}\n", image.id, image.app);
     if !outdated.is_empty() {
@@ -293,8 +308,8 @@ pub(super) async fn confirm(engine: &Engine, node: &str, wanted: &Wanted<'_>) ->
     let mut session = Session::open(engine, node).await?;
     let removed = match seen(&mut session, wanted).await {
         Ok(true) => {
-            let others = session.ask("others").await?;
-            tidy(&mut session, node, wanted, &others).await
+            let others = session.ask(&format!("others {}", wanted.image.app)).await?;
+            tidy(&mut session, node, wanted, others).await
         }
         Ok(false) => Err(Failure::new(
             Reason::ImageLoadFailed,
@@ -421,12 +436,21 @@ mod tests {
                 "h/library/orders2:cccccccccccc",
                 "sha256:cccccccccccc0000",
                 "h/library/orders:dddddddddddd",
+                "h/library/orders:eeeeeeeeeeee",
             ]
             .map(str::to_owned)
             .into(),
+            ours: ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "dddddddddddd"]
+                .map(|tag| format!("h/library/orders:{tag}"))
+                .into(),
             used: ["h/library/orders:bbbbbbbbbbbb".to_owned()].into(),
             ..Answer::default()
         };
+        assert_eq!(
+            wanted.unlabelled(&answer),
+            ["h/library/orders:eeeeeeeeeeee"],
+            "the name alone makes no build of it"
+        );
         assert_eq!(
             wanted.outdated(&answer),
             [

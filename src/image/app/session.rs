@@ -5,21 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::APP_LABEL;
 use crate::container::{Engine, ExecSession};
 use crate::diag::{Failure, Reason, Result};
+use crate::image::load::LOADED_BY;
 
 /// Reads a line for each thing to do and ends each answer with `== end CODE`:
 ///   state NAME ID       what is there under these two names; unpacked layers; free space; architecture
-///   import SIZE         an archive of that many bytes, which follow; and what is there beside it: all names, and what
-///                       containers use
-///   others              the same without an archive
+///   import SIZE APP     an archive of that many bytes, which follow; and what is there beside it: all names, those
+///                       that are labelled as builds of the application, and what containers use
+///   others APP          the same without an archive
+///   marked NAME…        which of these were loaded by `dev`, by the mark in their manifests
 ///   seen NAME ID        the two names again, and whether what is under them is unpacked
 ///   label NAME KEY=VALUE…, remove NAME…   begun at once, side by side; the next answer waits for them
-/// It holds the lock of all loads into this node. `$1`: seconds to wait for it.
+/// It holds the lock of all loads into this node. `$1`: seconds to wait for it; `$2`: the label's key; `$3`: the mark.
 const TALK: &str = r#"
 set -f
 command -v ctr >/dev/null && command -v flock >/dev/null || { echo "this node has no ctr or no flock" >&2; exit 44; }
 exec 9>/run/flink-dev-load.lock
+label=$2 mark=$3
 flock -w "$1" 9 || { echo "another load runs in this node" >&2; exit 46; }
 f=/run/flink-dev-containerd
 if [ ! -s $f ] || [ /etc/containerd/config.toml -nt $f ]; then
@@ -38,15 +42,18 @@ end() {
   [ -z "$lp" ] || wait $lp || r=$?
   [ -z "$rp" ] || wait $rp || r=$?
   lp= rp=
-  echo "== log"; cat $t/e1 $t/e2 $t/e3 $t/e4 $t/e5 2>/dev/null; rm -f $t/e1 $t/e2 $t/e3 $t/e4 $t/e5
+  echo "== log"; cat $t/e1 $t/e2 $t/e3 $t/e4 $t/e5 $t/e6 2>/dev/null; rm -f $t/e1 $t/e2 $t/e3 $t/e4 $t/e5 $t/e6
   echo "== end $r"
 }
 others() {
   c containers ls >$t/c 2>$t/e3 & o=$!
-  c images ls -q >$t/q 2>$t/e2
-  wait $o
+  c images ls -q "labels.\"$label\"==$1" >$t/l 2>$t/e6 & l=$!
+  c images ls -q >$t/q 2>$t/e2; r=$?
+  wait $o || r=$?
+  wait $l || r=$?
+  return $r
 }
-told() { echo "== names"; cat $t/q; echo "== containers"; cat $t/c; }
+told() { echo "== names"; cat $t/q; echo "== ours"; cat $t/l; echo "== containers"; cat $t/c; }
 lp= rp=
 while read -r verb a b d; do
   case $verb in
@@ -64,7 +71,7 @@ while read -r verb a b d; do
       elif [ "$(wc -c <"$w/tar")" != "$a" ]; then echo "the stream ended within the image" >&2; exit 47
       else
         # containerd waits for its disk: there is time to look
-        others &
+        others "$b" &
         p=$!
         c images import --snapshotter "$snapshotter" "$w/tar" >$t/e1 2>&1; r=$?
         wait $p || r=$?
@@ -72,7 +79,14 @@ while read -r verb a b d; do
       rm -rf "$w"
       told
       end $r ;;
-    others) others; r=$?; told; end $r ;;
+    others) others "$a"; r=$?; told; end $r ;;
+    marked)
+      echo "== ours"
+      for name in $a $b $d; do
+        c images ls "name==$name" 2>$t/e1 | { read -r head; read -r name type digest rest; c content get "$digest"; } 2>/dev/null |
+          grep -q -e "$mark" && echo "$name"
+      done
+      end 0 ;;
     seen)
       c images check --snapshotter "$snapshotter" "name==$a" "name==$b" >$t/i 2>$t/e1; r=$?
       echo "== check"; cat $t/i
@@ -105,6 +119,8 @@ pub(super) struct Answer {
     pub(super) architecture: String,
     /// All names.
     pub(super) names: BTreeSet<String>,
+    /// Names of builds of the application, by their label or their mark.
+    pub(super) ours: BTreeSet<String>,
     /// Names of images that containers use.
     pub(super) used: BTreeSet<String>,
     /// What the programs had to say.
@@ -126,7 +142,10 @@ impl Session {
     /// # Errors
     /// What the engine answers.
     pub(super) async fn open(engine: &Engine, node: &str) -> Result<Self> {
-        let exec = engine.exec_session(node, &["sh", "-c", TALK, "sh", WAIT], true).await?;
+        let mark = format!("\"{LOADED_BY}\":\"dev\"");
+        let exec = engine
+            .exec_session(node, &["sh", "-c", TALK, "sh", WAIT, APP_LABEL, &mark], true)
+            .await?;
         Ok(Self {
             exec,
             node: node.to_owned(),
@@ -142,12 +161,12 @@ impl Session {
         self.answer().await
     }
 
-    /// Hands an archive over, and waits for what comes of it.
+    /// Hands an archive of a build of `app` over, and waits for what comes of it.
     ///
     /// # Errors
     /// As [`Self::ask`]; [`Reason::FileUnreadable`] if the archive cannot be read.
-    pub(super) async fn import(&mut self, archive: impl AsyncRead, size: u64) -> Result<Answer> {
-        self.exec.send(format!("import {size}\n").as_bytes()).await;
+    pub(super) async fn import(&mut self, archive: impl AsyncRead, size: u64, app: &str) -> Result<Answer> {
+        self.exec.send(format!("import {size} {app}\n").as_bytes()).await;
         tokio::pin!(archive);
         let mut buffer = vec![0; 1 << 18];
         loop {
@@ -236,6 +255,9 @@ fn parse(text: &str) -> Answer {
             "names" => {
                 answer.names.insert(first);
             }
+            "ours" => {
+                answer.ours.insert(first);
+            }
             "containers" => {
                 answer.used.extend(words.get(1).map(|name| (*name).to_owned()));
             }
@@ -273,7 +295,7 @@ mod tests {
             sha256:i1 application/x sha256:d1 1.0 MiB linux/amd64 io.cri-containerd.image=managed\n\
             == check\nREF TYPE DIGEST STATUS SIZE UNPACKED\nh/a:1 application/x sha256:d1 complete (2/2) 1.0 MiB/1.0 MiB true\n\
             sha256:i1 application/x sha256:d1 incomplete (1/2) 1.0 MiB/2.0 MiB false\n\
-            == names\nh/a:1\nsha256:i1\n== containers\nCONTAINER IMAGE RUNTIME\n012 h/a:0 io.containerd.runc.v2\n\
+            == names\nh/a:1\nsha256:i1\n== ours\nh/a:1\n== containers\nCONTAINER IMAGE RUNTIME\n012 h/a:0 io.containerd.runc.v2\n\
             == log\nctr: no space left on device\n";
         let answer = parse(text);
         let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
@@ -291,6 +313,7 @@ mod tests {
         );
         assert_eq!(answer.names, set(&["h/a:1", "sha256:i1"]));
         assert!(answer.used.contains("h/a:0"));
+        assert_eq!(answer.ours, set(&["h/a:1"]));
         assert!(answer.log.contains("no space left"));
     }
 }

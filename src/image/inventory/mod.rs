@@ -4,6 +4,8 @@
 mod cap;
 mod node;
 mod plan;
+#[cfg(test)]
+mod real_tests;
 mod remove;
 mod rows;
 #[cfg(test)]

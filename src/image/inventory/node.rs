@@ -21,8 +21,11 @@ echo "== blobs"; c content ls -q || exit 1
 const REPLACED: &str = r#"
 mark=$1
 c() { ctr -n k8s.io "$@"; }
-exec 9>/run/flink-dev-load.lock
-flock -w 300 9 || { echo "another load runs in this node" >&2; exit 46; }
+# who only looks waits for nobody: what a load has just begun carries the mark, too, and is told a moment later again
+[ "$2" = look ] || {
+  exec 9>/run/flink-dev-load.lock
+  flock -w 300 9 || { echo "another load runs in this node" >&2; exit 46; }
+}
 all=$(c images ls) || exit 1
 named=$(echo "$all" | while read -r name type digest rest; do
   case $name in sha256:*) ;; *) echo "$digest" ;; esac
@@ -33,6 +36,21 @@ echo "$all" | while read -r name type digest rest; do
   c content get "$digest" 2>/dev/null | grep -q "$mark" || continue
   [ "$2" = look ] || c images rm "$name" >/dev/null || exit 1
   echo "$name"
+done
+"#;
+
+/// Takes names (`$@`) from images, unless a container runs the image under that name; tells those that stay.
+const UNUSED: &str = r#"
+c() { ctr -n k8s.io "$@"; }
+exec 9>/run/flink-dev-load.lock
+flock -w 300 9 || { echo "another load runs in this node" >&2; exit 46; }
+used=$(c containers ls) || exit 1
+for name; do
+  if echo "$used" | { while read -r id image rest; do [ "$image" != "$name" ] || exit 0; done; exit 1; }; then
+    echo "$name"
+  else
+    c images rm "$name" >/dev/null || exit 1
+  fi
 done
 "#;
 
@@ -103,6 +121,18 @@ pub(super) async fn remove_names(engine: &Engine, node: &str, names: &[&str]) ->
         .await?
         .success("ctr images rm")
         .map(|_| ())
+}
+
+/// Takes a name from a node's image unless a container runs it now; tells whether it is gone.
+pub(super) async fn remove_unused(engine: &Engine, node: &str, name: &str) -> Result<bool> {
+    let output = engine
+        .exec(node, &["sh", "-c", UNUSED, "sh", name], None, false)
+        .await?;
+    if output.code != 0 {
+        let failure = Failure::new(Reason::EngineError, format!("{node} does not remove {name}"));
+        return Err(failure.evidence(crate::process::tail(&output.stderr, 15)));
+    }
+    Ok(output.stdout.trim().is_empty())
 }
 
 /// Pods (`NAMESPACE/NAME`) of a node whose containers run an image of this full name.

@@ -19,7 +19,7 @@ const YOUNG: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "where", rename_all = "snake_case")]
 pub enum Thing {
-    /// A name in the engine, or an id of an image without one; the image goes with its last name.
+    /// A name in the engine; the image goes with its last name.
     #[serde(rename = "engine")]
     EngineImage {
         /// The name.
@@ -115,7 +115,7 @@ pub(super) fn plan(inventory: &Inventory, cap: Option<u64>, now: SystemTime) -> 
     let mut plan = Plan::default();
     let newest = newest(inventory);
     older_builds(inventory, &newest, &mut plan);
-    nodes(inventory, &newest, &mut plan);
+    nodes(inventory, &newest, Sure::OfTheEngines, &mut plan);
     cache(inventory, cap, now, &mut plan);
     plan
 }
@@ -129,7 +129,7 @@ impl Inventory {
             .filter_map(|full| Some((content_tag(&full)?.0.to_owned(), full)))
             .collect();
         let mut plan = Plan::default();
-        nodes(self, &newest, &mut plan);
+        nodes(self, &newest, Sure::OfAll, &mut plan);
         older_builds(self, &newest, &mut plan);
         plan.items.retain(|item| match &item.thing {
             Thing::EngineImage { name } | Thing::NodeImage { name, .. } => {
@@ -139,6 +139,15 @@ impl Inventory {
         });
         plan
     }
+}
+
+/// Of which builds it is known whether they are older than the newest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sure {
+    /// Of all: the newest was made just now.
+    OfAll,
+    /// Of those that the engine has. One that only a node has may be newer than all of them.
+    OfTheEngines,
 }
 
 /// Names of the newest build of each application, in full. Where two are of the same time nobody can tell.
@@ -209,7 +218,9 @@ fn replaced(node: &NodeStock, newest: &BTreeMap<String, String>, repository: &st
     newest != name && node.images.iter().any(|image| image.name == *newest)
 }
 
-fn nodes(inventory: &Inventory, newest: &BTreeMap<String, String>, plan: &mut Plan) {
+fn nodes(inventory: &Inventory, newest: &BTreeMap<String, String>, sure: Sure, plan: &mut Plan) {
+    let names = inventory.engine.iter().flat_map(|image| &image.names);
+    let engines: BTreeSet<String> = names.map(|name| inventory.full(name)).collect();
     for node in &inventory.nodes {
         for image in &node.images {
             let Some((repository, _)) = content_tag(&image.name) else {
@@ -218,6 +229,7 @@ fn nodes(inventory: &Inventory, newest: &BTreeMap<String, String>, plan: &mut Pl
             if replaced(node, newest, repository, &image.name)
                 && !image.id.is_empty()
                 && !node.used.contains(&image.name)
+                && (sure == Sure::OfAll || engines.contains(&image.name))
             {
                 plan.items.push(Item {
                     thing: Thing::NodeImage {
@@ -253,8 +265,7 @@ fn cache(inventory: &Inventory, cap: Option<u64>, now: SystemTime, plan: &mut Pl
         .collect();
     // an image goes with the last of its names
     let stays = |image: &&crate::container::EngineImage| {
-        !going.contains(image.id.as_str())
-            && (image.names.is_empty() || image.names.iter().any(|n| !going.contains(n.as_str())))
+        image.names.is_empty() || image.names.iter().any(|n| !going.contains(n.as_str()))
     };
     let ids: BTreeSet<String> = inventory
         .engine

@@ -42,9 +42,8 @@ pub async fn carry_out(engine: &Engine, env: &Env, plan: &Plan) -> Result<Remove
         let gone = match &item.thing {
             Thing::EngineImage { name } => engine.remove_unused_image(name).await?,
             Thing::NodeImage { node, name } => {
-                node::remove_names(engine, node, &[name]).await?;
                 nodes.insert(node);
-                true
+                node::remove_unused(engine, node, name).await?
             }
             Thing::Unnamed { node, .. } => {
                 nodes.insert(node);
@@ -98,7 +97,11 @@ pub async fn remove(engine: &Engine, env: &Env, names: &[String], force: bool) -
         };
         for stock in &inventory.nodes {
             if stock.images.iter().any(|image| image.name == full) {
-                node::remove_names(engine, &stock.node, &[&full]).await?;
+                if force {
+                    node::remove_names(engine, &stock.node, &[&full]).await?;
+                } else if !node::remove_unused(engine, &stock.node, &full).await? {
+                    return Err(used_in_node(engine, name, &full, &stock.node).await?);
+                }
                 node::remove_replaced(engine, &stock.node).await?;
                 gone(Thing::NodeImage {
                     node: stock.node.clone(),
@@ -176,28 +179,33 @@ async fn check(engine: &Engine, inventory: &Inventory, name: &str, force: bool) 
         return Ok(());
     }
     let full = inventory.full(name);
-    let in_use = |who: String| {
-        Failure::new(Reason::ImageInUse, format!("{name} is used by {who}"))
-            .next("delete what uses it, then try again")
-            .next(format!("dev image rm --force {name}"))
-    };
     if let Some(stock) = inventory.nodes.iter().find(|stock| stock.used.contains(&full)) {
-        let pods = node::pods(engine, &stock.node, &full).await?;
-        let who = match pods.as_slice() {
-            [] => format!("a container in {}", stock.node),
-            [one] => format!("the pod {one}"),
-            several => format!("the pods {}", several.join(", ")),
-        };
-        return Err(in_use(who));
+        return Err(used_in_node(engine, name, &full, &stock.node).await?);
     }
     let image = inventory
         .engine
         .iter()
         .find(|i| i.names.iter().any(|n| inventory.full(n) == full));
     match image {
-        Some(image) if image.in_use && image.names.len() == 1 => Err(in_use("a container of the engine".to_owned())),
+        Some(image) if image.in_use && image.names.len() == 1 => Err(in_use(name, "a container of the engine")),
         _ => Ok(()),
     }
+}
+
+fn in_use(name: &str, who: &str) -> Failure {
+    Failure::new(Reason::ImageInUse, format!("{name} is used by {who}"))
+        .next("delete what uses it, then try again")
+        .next(format!("dev image rm --force {name}"))
+}
+
+/// The refusal to take an image from a node that runs it, with the pods that do.
+async fn used_in_node(engine: &Engine, name: &str, full: &str, node: &str) -> Result<Failure> {
+    let pods = node::pods(engine, node, full).await?;
+    Ok(match pods.as_slice() {
+        [] => in_use(name, &format!("a container in {node}")),
+        [one] => in_use(name, &format!("the pod {one}")),
+        several => in_use(name, &format!("the pods {}", several.join(", "))),
+    })
 }
 
 /// Removes a file of the cache; absent is fine.

@@ -216,6 +216,24 @@ fn a_build_that_only_a_node_has_stays() {
 }
 
 #[test]
+fn a_newer_build_that_only_a_node_has_stays_beside_the_engines_older_one() {
+    // the engine lost the newest build, and a pod runs the one before it
+    const NEWER: &str = "orders:0000000000cc";
+    let mut lost = inventory();
+    lost.nodes[0].images.push(in_node(NEWER, "ee"));
+    lost.nodes[0].used.insert(format!("hub.example/library/{NEW}"));
+    let found = things(&lost);
+    assert!(!found.iter().any(|thing| thing.contains(NEWER)), "{found:?}");
+    assert!(found.iter().any(|thing| thing.contains(OLD)), "{found:?}");
+    // a build that was made just now is newer than all others, whoever has them
+    let asked = lost.older_builds_of(&[NEW.to_owned()]);
+    assert!(
+        asked.items.iter().any(|item| item.thing.to_string().contains(NEWER)),
+        "{asked:?}"
+    );
+}
+
+#[test]
 fn layers_that_a_node_has_or_may_have_stay() {
     let mut linked = inventory();
     linked.nodes[0].blobs.insert("stray".to_owned());
