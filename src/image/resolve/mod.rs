@@ -1,14 +1,19 @@
 //! Observes which images there are and decides where the others come from. Changes nothing.
 
+mod cert_manager;
+mod planned;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 use serde::Serialize;
 
-use super::decide::{Action, CERT_MANAGER_NEWEST, CERT_MANAGER_PACKAGED, Presence, decide};
-use super::recipe::{INPUTS_LABEL, Names, Recipe, Recipes, TRIXIE, manifests_name};
-use super::{base, kind_tool, manifests};
+use self::planned::Plan;
+pub use self::planned::PlannedImage;
+use super::decide::{Action, Presence};
+use super::recipe::{INPUTS_LABEL, Names, Recipe, Recipes};
+use super::{base, kind_tool};
 use crate::config::{ImageSource, Profile, Webhook};
 use crate::container::{Engine, ImageInfo, RegistryAnswer, mirrored};
 use crate::diag::{Failure, Reason, Result};
@@ -16,44 +21,6 @@ use crate::env::Env;
 
 /// How long a registry may take to answer whether it has an image.
 const PROBE: Duration = Duration::from_secs(3);
-
-/// One image of the plan.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlannedImage {
-    /// Its name, or of a group that is made together.
-    pub name: String,
-    /// What is done.
-    pub action: Action,
-    /// Why.
-    pub why: String,
-    /// Folder and target of its `Dockerfile`, for what is built.
-    pub dockerfile: String,
-    /// Whether pods run it: it goes into the node.
-    pub for_node: bool,
-    short: String,
-    needs: Vec<String>,
-}
-
-impl PlannedImage {
-    /// Id of its step, e.g. `image/kafka`.
-    pub fn step_id(&self) -> String {
-        format!("image/{}", self.short)
-    }
-
-    /// Title of its step, e.g. `build apache/kafka:4.1.1`.
-    pub fn title(&self) -> String {
-        match self.action {
-            Action::Keep => format!("keep {}", self.name),
-            Action::Pull => format!("pull {}", self.name),
-            Action::Build => format!("build {}", self.name),
-        }
-    }
-
-    /// Ids of the image steps that come before; some may not be in the plan, as they have nothing to do.
-    pub fn step_needs(&self) -> Vec<String> {
-        self.needs.iter().map(|short| format!("image/{short}")).collect()
-    }
-}
 
 /// Where the operator's CRDs come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -171,7 +138,7 @@ struct Facts<'a> {
 pub async fn resolve(profile: &Profile, engine: &Engine, env: &Env) -> Result<Resolved> {
     let source = profile.images.source;
     let names = Names::of(profile);
-    let candidates = cert_manager_candidates(profile);
+    let candidates = cert_manager::candidates(profile);
     let recipes = Recipes::of(profile, &candidates);
     let seen = Seen::of(engine, recipes.iter().map(|recipe| recipe.name.clone())).await?;
     let mut facts = Facts {
@@ -267,18 +234,6 @@ pub async fn resolve(profile: &Profile, engine: &Engine, env: &Env) -> Result<Re
     })
 }
 
-/// The versions of cert-manager that come into question, most wanted first; none if the profile is without it.
-fn cert_manager_candidates(profile: &Profile) -> Vec<&str> {
-    let named = profile.cert_manager.version.as_str();
-    match (profile.cert_manager.enabled, profile.images.source) {
-        (false, _) => Vec::new(),
-        _ if !named.is_empty() => vec![named],
-        (true, ImageSource::Registry) => vec![CERT_MANAGER_NEWEST],
-        (true, ImageSource::Packages) => vec![CERT_MANAGER_PACKAGED],
-        (true, ImageSource::Auto) => vec![CERT_MANAGER_NEWEST, CERT_MANAGER_PACKAGED],
-    }
-}
-
 fn webhook(profile: &Profile, published: bool) -> Result<(bool, &'static str)> {
     match (profile.operator.webhook, published, profile.cert_manager.enabled) {
         (Webhook::Off, ..) => Ok((false, "without its webhook: the profile says so")),
@@ -295,16 +250,6 @@ fn webhook(profile: &Profile, published: bool) -> Result<(bool, &'static str)> {
         (Webhook::Auto, true, false) => Ok((false, "without its webhook: it needs cert-manager for its certificate")),
         (Webhook::On | Webhook::Auto, true, _) => Ok((true, "with its webhook: the published image has it")),
     }
-}
-
-/// What was decided of cert-manager.
-struct CertManagerChoice {
-    version: String,
-    why: String,
-    /// Names of its images, if its manifests are in the engine.
-    names: Option<Vec<String>>,
-    /// Whether the engine has all of them, as they should be.
-    complete: bool,
 }
 
 impl Facts<'_> {
@@ -328,197 +273,5 @@ impl Facts<'_> {
         absent.retain(|name| !self.answers.contains_key(name));
         let answers = probe(self.engine, self.profile.images.mirror.as_deref(), absent).await;
         self.answers.extend(answers);
-    }
-
-    /// Chooses a version: one that is there completely, else the newest that a registry has, else that of packages.
-    async fn cert_manager(&mut self, candidates: &[&str]) -> Result<CertManagerChoice> {
-        let mut choices = Vec::new();
-        for version in candidates {
-            let choice = self.cert_manager_of(version).await?;
-            if choice.complete {
-                return Ok(choice);
-            }
-            choices.push(choice);
-        }
-        let [newest, .., packaged] = choices.as_slice() else {
-            return choices
-                .pop()
-                .ok_or_else(|| Failure::new(Reason::Internal, "no cert-manager to choose from"));
-        };
-        let asked = newest.names.as_ref().and_then(|names| names.first().cloned());
-        let asked = asked.unwrap_or_else(|| TRIXIE.to_owned());
-        // any registry's answer will do where the names are not known yet
-        if !self.answers.contains_key(&asked) && (newest.names.is_some() || self.answers.is_empty()) {
-            let answers = probe(self.engine, self.profile.images.mirror.as_deref(), [asked.clone()]).await;
-            self.answers.extend(answers);
-        }
-        let has = match newest.names {
-            Some(_) => self.answers.get(&asked) == Some(&RegistryAnswer::Has),
-            None => self.answers.values().any(|answer| *answer == RegistryAnswer::Has),
-        };
-        let (take, why) = if has {
-            (newest, "the newest, as a registry has it".to_owned())
-        } else {
-            (
-                packaged,
-                format!("what packages have; no registry gave {}", newest.version),
-            )
-        };
-        Ok(CertManagerChoice {
-            version: take.version.clone(),
-            why,
-            names: take.names.clone(),
-            complete: false,
-        })
-    }
-
-    async fn cert_manager_of(&self, version: &str) -> Result<CertManagerChoice> {
-        let manifests = manifests_name(version);
-        let recipe = self.recipes.get(&manifests);
-        let current = recipe.is_some_and(|recipe| {
-            matches!(
-                presence(self.seen.get(&manifests), recipe, &self.recipes),
-                Presence::Foreign | Presence::Ours { current: true }
-            )
-        });
-        let mut choice = CertManagerChoice {
-            version: version.to_owned(),
-            why: String::new(),
-            names: None,
-            complete: false,
-        };
-        if !current {
-            choice.why = if self.profile.cert_manager.version.is_empty() {
-                format!("what the source `{}` has", source_name(self.profile.images.source))
-            } else {
-                "the profile says so".to_owned()
-            };
-            return Ok(choice);
-        }
-        let names = manifests::image_names(self.engine, self.env, &manifests).await?;
-        let images = Seen::of(self.engine, names.iter().cloned()).await?;
-        choice.complete = names.iter().all(|name| {
-            let Some(recipes) = self.recipes.with_cert_manager(name, version) else {
-                return false;
-            };
-            let Some(recipe) = recipes.get(name) else { return false };
-            let answer = self.answers.get(name);
-            decide(
-                recipe,
-                self.profile.images.source,
-                presence(images.get(name), recipe, &recipes),
-                answer,
-            )
-            .is_ok_and(|(action, _)| action == Action::Keep)
-        });
-        choice.why = if self.profile.cert_manager.version.is_empty() {
-            "in the engine".to_owned()
-        } else {
-            "the profile says so".to_owned()
-        };
-        choice.names = Some(names);
-        Ok(choice)
-    }
-}
-
-fn source_name(source: ImageSource) -> &'static str {
-    match source {
-        ImageSource::Auto => "auto",
-        ImageSource::Registry => "registry",
-        ImageSource::Packages => "packages",
-    }
-}
-
-/// The plan while it is made: an image comes after those it needs.
-struct Plan<'a> {
-    facts: &'a Facts<'a>,
-    images: Vec<PlannedImage>,
-    done: BTreeSet<String>,
-}
-
-impl Plan<'_> {
-    fn add(&mut self, name: &str) -> Result<()> {
-        let Facts {
-            recipes,
-            seen,
-            answers,
-            profile,
-            ..
-        } = self.facts;
-        let Some(recipe) = recipes.get(name) else {
-            return Err(Failure::new(Reason::Internal, format!("no recipe for {name}")));
-        };
-        if !self.done.insert(name.to_owned()) {
-            return Ok(());
-        }
-        let presence = presence(seen.get(name), recipe, recipes);
-        let (action, why) = decide(recipe, profile.images.source, presence, answers.get(name))?;
-        let mut needs = Vec::new();
-        if action == Action::Build {
-            for from in &recipe.from {
-                self.add(from)?;
-                needs.extend(recipes.get(from).map(|from| from.short.clone()));
-            }
-        }
-        let target = if recipe.target.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", recipe.target)
-        };
-        self.images.push(PlannedImage {
-            name: name.to_owned(),
-            action,
-            why,
-            dockerfile: format!("{}{target}", recipe.dockerfile()),
-            for_node: matches!(recipe.short.as_str(), "operator" | "kafka" | "session"),
-            short: recipe.short.clone(),
-            needs,
-        });
-        Ok(())
-    }
-
-    fn add_cert_manager(&mut self, choice: &CertManagerChoice) -> Result<()> {
-        let manifests = manifests_name(&choice.version);
-        self.add(&manifests)?;
-        if choice.complete {
-            return Ok(());
-        }
-        let from_registry = match self.facts.profile.images.source {
-            ImageSource::Registry => true,
-            ImageSource::Packages => false,
-            ImageSource::Auto => choice.version != CERT_MANAGER_PACKAGED,
-        };
-        let needs = vec!["cert-manager-manifests".to_owned(), "go".to_owned()];
-        if !from_registry {
-            if choice.version != CERT_MANAGER_PACKAGED {
-                return Err(Failure::new(
-                    Reason::VersionUnknown,
-                    format!(
-                        "cert-manager {} cannot be had from packages; versions that can: {CERT_MANAGER_PACKAGED}",
-                        choice.version
-                    ),
-                ));
-            }
-            let go = self
-                .facts
-                .recipes
-                .get(&manifests)
-                .map(|recipe| recipe.from.clone())
-                .unwrap_or_default();
-            for from in go {
-                self.add(&from)?;
-            }
-        }
-        let action = if from_registry { Action::Pull } else { Action::Build };
-        self.images.push(PlannedImage {
-            name: format!("cert-manager {}", choice.version),
-            action,
-            why: choice.why.clone(),
-            dockerfile: "dockerfiles/cert-manager/Dockerfile".to_owned(),
-            for_node: true,
-            short: CERT_MANAGER_GROUP.to_owned(),
-            needs,
-        });
-        Ok(())
     }
 }
