@@ -6,7 +6,12 @@ use std::path::{Path, PathBuf};
 
 /// What of the repository goes in. Maven writes into `sql-runner/target`: watching all of `sql-runner` would have the
 /// crate compiled anew after each of its builds. Tests of the SQL runner are no part of its image.
-const WANTED: [&str; 3] = ["dockerfiles", "sql-runner/pom.xml", "sql-runner/src/main"];
+const WANTED: [&str; 4] = [
+    "dockerfiles",
+    "sql-runner/pom.xml",
+    "sql-runner/src/main",
+    "sql-runner/python/flinkdev_sql",
+];
 
 fn main() {
     // as it is now, not as it was when this program was compiled: a target folder may have been copied
@@ -32,6 +37,10 @@ fn main() {
 
 /// Adds `path`, or the files below it if it is a folder.
 fn collect(root: &Path, path: &Path, files: &mut Vec<String>) {
+    // what Python leaves beside its sources
+    if path.ends_with("__pycache__") {
+        return;
+    }
     let Ok(entries) = fs::read_dir(root.join(path)) else {
         let name = path.to_str().expect("paths of the repository are Unicode");
         files.push(name.replace('\\', "/"));

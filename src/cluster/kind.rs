@@ -12,6 +12,7 @@ use crate::container::{ContainerInfo, Engine};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::env::Env;
+use crate::flink::state::{NODE_DIR, NODE_DIR_MODE};
 use crate::image;
 use crate::process::{Program, tail};
 
@@ -280,6 +281,20 @@ done";
         }
         let message = "kube-proxy did not set up the addresses of services within two minutes";
         Err(Failure::new(Reason::ClusterCreateFailed, message).evidence(output.stderr))
+    }
+
+    /// Makes the folder of the node that Flink's state lies in, which Flink's user may write; harmless where it is there.
+    ///
+    /// # Errors
+    /// [`Reason::ComponentNotReady`] with what the node said.
+    pub async fn make_state_folder(&self, engine: &Engine) -> Result<()> {
+        let cmd = ["install", "-d", "-m", NODE_DIR_MODE, NODE_DIR];
+        let output = engine.exec(&self.node(), &cmd, None, true).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let message = format!("the node has no folder {NODE_DIR} for the state of Flink's jobs");
+        Err(Failure::new(Reason::ComponentNotReady, message).evidence(output.stderr))
     }
 
     /// Removes the cluster's containers and volumes, its network if no other cluster uses it, its kubeconfig, and puts

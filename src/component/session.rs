@@ -15,6 +15,7 @@ use super::{Component, Probe, probe_with};
 use crate::config::{Profile, Resources};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
+use crate::flink::state;
 use crate::kube::{Seen, apply_within, get, service_get, text, until};
 
 const MANIFEST: &str = include_str!("../../manifests/session/session.yaml");
@@ -49,7 +50,8 @@ impl SessionCluster {
     pub fn new(profile: &Profile, image: &str) -> Self {
         let spec = &profile.session;
         let slots = u64::from(spec.task_managers) * u64::from(spec.slots);
-        let mut settings: BTreeMap<&str, String> = BTreeMap::from([
+        let mut settings: BTreeMap<String, String> = state::of_cluster(&profile.flink.state, &spec.name);
+        let ours = [
             ("taskmanager.numberOfTaskSlots", spec.slots.to_string()),
             // started before the first job, which is then not the one that waits for them
             ("slotmanager.number-of-slots.min", slots.to_string()),
@@ -62,8 +64,9 @@ impl SessionCluster {
             ("kubernetes.taskmanager.cpu.limit-factor", CPU_LIMIT_FACTOR.to_owned()),
             ("env.java.opts.jobmanager", QUICK_START.to_owned()),
             ("env.java.opts.taskmanager", QUICK_START.to_owned()),
-        ]);
-        settings.extend(spec.config.iter().map(|(k, v)| (k.as_str(), v.clone())));
+        ];
+        settings.extend(ours.map(|(key, value)| (key.to_owned(), value)));
+        settings.extend(spec.config.clone());
 
         let mut objects = documents(MANIFEST);
         let session = document(&mut objects, "FlinkDeployment", "session");
@@ -74,6 +77,8 @@ impl SessionCluster {
         session["spec"]["flinkConfiguration"] = json!(settings);
         session["spec"]["jobManager"]["resource"] = resource(spec.job_manager);
         session["spec"]["taskManager"]["resource"] = resource(spec.task_manager);
+        state::mount(&profile.flink.state, session);
+        objects.extend(state::objects(&profile.flink.state, &spec.namespace));
         Self {
             name: spec.name.clone(),
             namespace: spec.namespace.clone(),

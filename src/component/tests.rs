@@ -46,6 +46,7 @@ fn profile() -> Profile {
         },
         flink: config::FlinkSpec {
             version: "2.2.1".into(),
+            state: config::State::usual(),
         },
         session: config::Session {
             enabled: true,
@@ -53,6 +54,7 @@ fn profile() -> Profile {
             namespace: "flink".into(),
             task_managers: 2,
             slots: 2,
+            python: false,
             job_manager: resources(1024),
             task_manager: resources(1280),
             config: BTreeMap::new(),

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::profile::{
-    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Profile, Resources, Session, Webhook,
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Profile, Resources, Session, State,
+    StateVolume, Webhook,
 };
-use super::raw_profile::{RawProfile, RawResources};
+use super::raw_profile::{RawProfile, RawResources, RawState};
 use super::source::Place;
 use super::units::Setting;
 use super::words::{listed, nearest};
@@ -38,6 +39,9 @@ const LEAST_TASK_MANAGER: u64 = 768;
 /// Below that the broker's heap is too small to start.
 const LEAST_KAFKA: u64 = 384;
 
+/// The shortest interval of checkpoints in ms that Flink takes.
+const LEAST_INTERVAL: u128 = 10;
+
 struct Checker<'a> {
     tree: &'a Node,
 }
@@ -50,6 +54,7 @@ pub(super) fn profile(raw: RawProfile, tree: &Node) -> Result<Profile> {
     checker.images(&raw)?;
     checker.webhook(&raw)?;
     checker.numbers(&raw)?;
+    checker.state(&raw)?;
     Ok(resolved(raw))
 }
 
@@ -203,6 +208,34 @@ impl Checker<'_> {
         self.count("session.task_managers", session.task_managers, 1, 64)
     }
 
+    fn state(&self, raw: &RawProfile) -> Result<()> {
+        let state = &raw.flink.state;
+        self.count("flink.state.retained", state.retained, 1, 1000)?;
+        // Flink refuses an interval below that
+        if state
+            .checkpoints
+            .0
+            .is_some_and(|every| every.as_millis() < LEAST_INTERVAL)
+        {
+            return Err(self
+                .wrong(
+                    "flink.state.checkpoints",
+                    format!("Flink takes no checkpoints more often than each {LEAST_INTERVAL}ms"),
+                )
+                .next("set `flink.state.checkpoints: 10s`, or `off`"));
+        }
+        if state.high_availability && state.volume.0 == StateVolume::None {
+            return Err(self
+                .wrong(
+                    "flink.state.high_availability",
+                    "`flink.state.high_availability` needs a volume, and `flink.state.volume` is none",
+                )
+                .evidence(self.place("flink.state.volume").named_excerpt())
+                .next("set `flink.state.volume: node`"));
+        }
+        Ok(())
+    }
+
     fn memory(&self, path: &str, mib: u64, least: u64) -> Result<()> {
         if mib >= least {
             return Ok(());
@@ -265,6 +298,17 @@ fn resources(raw: &RawResources) -> Resources {
     }
 }
 
+fn state(raw: RawState) -> State {
+    let every = |d: std::time::Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    State {
+        backend: raw.backend,
+        checkpoints_ms: raw.checkpoints.0.map(every),
+        retained: raw.retained,
+        high_availability: raw.high_availability,
+        volume: raw.volume.0,
+    }
+}
+
 fn resolved(raw: RawProfile) -> Profile {
     let RawProfile {
         name,
@@ -311,6 +355,7 @@ fn resolved(raw: RawProfile) -> Profile {
         },
         flink: FlinkSpec {
             version: plain(&flink.version).to_owned(),
+            state: state(flink.state),
         },
         session: Session {
             enabled: session.enabled,
@@ -318,6 +363,7 @@ fn resolved(raw: RawProfile) -> Profile {
             namespace: session.namespace,
             task_managers: session.task_managers,
             slots: session.slots,
+            python: session.python,
             job_manager: resources(&session.job_manager),
             task_manager: resources(&session.task_manager),
             config: settings(session.config),

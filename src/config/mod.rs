@@ -31,7 +31,7 @@ pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
 pub use pack::Records;
 pub use profile::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    Webhook,
+    State, StateBackend, StateVolume, Webhook,
 };
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};

@@ -127,6 +127,62 @@ pub enum Port {
 pub struct FlinkSpec {
     /// Its version, e.g. `2.2.1`.
     pub version: String,
+    /// Where state is kept, of the session cluster and of applications.
+    pub state: State,
+}
+
+/// Where Flink keeps the state of jobs, and what of it lives on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct State {
+    /// What TaskManagers keep it in while a job runs.
+    pub backend: StateBackend,
+    /// Milliseconds between two checkpoints of jobs that stay; `None`: they take none of themselves.
+    pub checkpoints_ms: Option<u64>,
+    /// How many completed checkpoints of a job are kept.
+    pub retained: u32,
+    /// Whether JobManagers keep in Kubernetes what they know of their jobs, so that jobs outlive them.
+    pub high_availability: bool,
+    /// What JobManagers and TaskManagers share.
+    pub volume: StateVolume,
+}
+
+#[cfg(test)]
+impl State {
+    /// That of the profile `default`.
+    pub(crate) fn usual() -> Self {
+        Self {
+            backend: StateBackend::Hashmap,
+            checkpoints_ms: Some(10_000),
+            retained: 3,
+            high_availability: false,
+            volume: StateVolume::Node,
+        }
+    }
+}
+
+/// What TaskManagers keep a job's state in while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum StateBackend {
+    /// The Java heap: the quickest, bounded by memory.
+    Hashmap,
+    /// RocksDB on local disk: as large as the disk, checkpoints are increments.
+    Rocksdb,
+}
+
+/// The volume that JobManagers and TaskManagers share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateVolume {
+    /// A folder of the cluster's node: there at once, outlives restarts of the node, goes with the cluster.
+    Node,
+    /// A claim of the cluster's default storage class.
+    DefaultClass,
+    /// A claim of this storage class.
+    Class(String),
+    /// None: checkpoints stay in the JobManager's memory, and there are no savepoints unless a setting says where.
+    None,
 }
 
 /// Memory and CPU of a Flink process.
@@ -151,6 +207,8 @@ pub struct Session {
     pub task_managers: u32,
     /// Task slots of each TaskManager.
     pub slots: u32,
+    /// Whether its image has Python and PyFlink.
+    pub python: bool,
     /// The JobManager.
     pub job_manager: Resources,
     /// Each TaskManager.

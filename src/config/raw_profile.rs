@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::profile::{ImageSource, Webhook};
-use super::units::{Format, Memory, PortChoice, Setting, Span};
+use super::profile::{ImageSource, StateBackend, Webhook};
+use super::units::{Format, Memory, PortChoice, Setting, Span, SpanOrOff, VolumeChoice};
 
 /// A profile of `dev`: what an environment holds. Every key but `version` may be left out; what is left out is taken
 /// from the profile it extends.
@@ -122,6 +122,27 @@ pub(super) struct RawKafka {
 pub(super) struct RawFlink {
     /// Its version, e.g. `2.2.1`.
     pub(super) version: String,
+    /// Where jobs keep their state, in the session cluster and in applications.
+    pub(super) state: RawState,
+}
+
+/// Where jobs keep their state.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct RawState {
+    /// What TaskManagers keep it in while a job runs: `hashmap` (the Java heap) or `rocksdb` (local disk).
+    pub(super) backend: StateBackend,
+    /// How often jobs of `dev job run` take a checkpoint, e.g. `10s`, or `off`. Test cases take none unless their
+    /// script sets `execution.checkpointing.interval`.
+    pub(super) checkpoints: SpanOrOff,
+    /// How many completed checkpoints of a job are kept.
+    pub(super) retained: u32,
+    /// Whether jobs outlive their JobManager: what it knows of them is kept in ConfigMaps and in the volume.
+    pub(super) high_availability: bool,
+    /// What JobManagers and TaskManagers share for checkpoints, savepoints and high availability. `node`: a folder of the
+    /// cluster's node. `default`, or the name of a storage class: a claim of that class. `none`: nothing.
+    pub(super) volume: VolumeChoice,
 }
 
 /// The session cluster.
@@ -139,6 +160,9 @@ pub(super) struct RawSession {
     pub(super) task_managers: u32,
     /// The task slots of each TaskManager.
     pub(super) slots: u32,
+    /// Whether it runs Python jobs and Python functions of SQL scripts: its image is then one with PyFlink, which is made
+    /// when it is first asked for.
+    pub(super) python: bool,
     /// The JobManager.
     pub(super) job_manager: RawResources,
     /// Each TaskManager.

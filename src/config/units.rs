@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
-use super::profile::Port;
+use super::profile::{Port, StateVolume};
 
 /// Memory in MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,6 +16,14 @@ pub(super) struct Memory(pub(super) u64);
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) struct Span(pub(super) Duration);
+
+/// `off` or a length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(super) struct SpanOrOff(pub(super) Option<Duration>);
+
+/// `node`, `default`, `none` or the name of a storage class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct VolumeChoice(pub(super) StateVolume);
 
 /// `auto` or a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,6 +107,31 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn duration_or_off(text: &str) -> Result<Option<Duration>, String> {
+    match text {
+        // YAML 1.1 reads `off` as a boolean, and so do people
+        "off" | "false" => Ok(None),
+        _ => duration(text).map(Some).map_err(|why| format!("{why}; or `off`")),
+    }
+}
+
+fn volume(text: &str) -> Result<StateVolume, String> {
+    // names of storage classes are DNS subdomains (RFC 1123)
+    let label = |part: &str| {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-')
+    };
+    match text {
+        "node" => Ok(StateVolume::Node),
+        "default" => Ok(StateVolume::DefaultClass),
+        "none" => Ok(StateVolume::None),
+        class if class.len() <= 40 && class.split('.').all(label) => Ok(StateVolume::Class(class.to_owned())),
+        _ => Err(format!(
+            "`{text}` is no volume; write `node`, `default`, `none` or the name of a storage class"
+        )),
+    }
+}
+
 fn port(text: &str) -> Result<Port, String> {
     match text {
         "auto" => Ok(Port::Auto),
@@ -126,6 +159,8 @@ macro_rules! read_from_text {
 
 read_from_text!(Memory, memory);
 read_from_text!(Span, duration);
+read_from_text!(SpanOrOff, duration_or_off);
+read_from_text!(VolumeChoice, volume);
 read_from_text!(PortChoice, port);
 read_from_text!(Setting, |text: &str| Ok::<_, String>(text.to_owned()));
 
@@ -162,6 +197,18 @@ schema!(Span, {
     "type": "string",
     "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|sec|m|min|h) ?)+$",
     "examples": ["90s", "2m", "1m30s"]
+});
+schema!(SpanOrOff, {
+    "anyOf": [
+        {"enum": ["off", false]},
+        {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|sec|m|min|h) ?)+$", "examples": ["10s", "1m"]}
+    ]
+});
+schema!(VolumeChoice, {
+    "type": "string",
+    "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+    "maxLength": 40,
+    "examples": ["node", "default", "none"]
 });
 schema!(PortChoice, {
     "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 65535}]
@@ -223,6 +270,23 @@ mod tests {
             assert_eq!(duration(text).unwrap_err(), message);
         }
         assert!(duration("").is_err());
+    }
+
+    #[test]
+    fn checkpoints_can_be_off_and_a_volume_can_be_a_class() {
+        assert_eq!(duration_or_off("off"), Ok(None));
+        assert_eq!(duration_or_off("10s"), Ok(Some(Duration::from_secs(10))));
+        assert_eq!(
+            duration_or_off("10").unwrap_err(),
+            "`10` has no unit; write `10s` for seconds; or `off`"
+        );
+        assert_eq!(volume("node"), Ok(StateVolume::Node));
+        assert_eq!(volume("default"), Ok(StateVolume::DefaultClass));
+        assert_eq!(volume("none"), Ok(StateVolume::None));
+        assert_eq!(volume("fast.local"), Ok(StateVolume::Class("fast.local".to_owned())));
+        for text in ["", "Fast", "a..b", "/data", "-a", &"a".repeat(41)] {
+            assert!(volume(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::probe::Facts;
 use super::tools::Tools;
 use crate::config::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    Webhook,
+    State, Webhook,
 };
 use crate::env::Env;
 
@@ -56,6 +56,7 @@ pub(super) fn profile() -> Profile {
         },
         flink: FlinkSpec {
             version: "2.2.1".into(),
+            state: State::usual(),
         },
         session: Session {
             enabled: true,
@@ -63,6 +64,7 @@ pub(super) fn profile() -> Profile {
             namespace: "flink".into(),
             task_managers: 1,
             slots: 4,
+            python: false,
             job_manager: Resources {
                 memory_mib: 1000,
                 cpu: 0.2,

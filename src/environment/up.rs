@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::cluster::{NodeState, free_port};
 use crate::component::{CertManager, Component, FlinkOperator, Kafka, Probe, SessionCluster};
+use crate::config::StateVolume;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Bounds, Done, Step, StepCx};
 use crate::image::{self, Resolved};
@@ -366,7 +367,10 @@ impl Shared {
                 })
             }
             (component, _) => {
-                let _ = profile;
+                if component == ids::SESSION && profile.flink.state.volume == StateVolume::Node {
+                    // beside the load's: a cluster of an earlier dev may have nothing to load
+                    kind.make_state_folder(engine).await?;
+                }
                 self.component(component)
                     .await?
                     .install(&self.context.client().await?, cx)
@@ -432,6 +436,7 @@ impl Shared {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        kind.make_state_folder(engine).await?;
         let report = image::load(engine, env, &kind.node(), &images, cx).await?;
         Ok(if report.moved_anything() {
             Done::Changed(report.to_string())

@@ -9,6 +9,7 @@ mod observe;
 mod refusal;
 mod remove;
 mod rest;
+pub mod state;
 
 pub use deployment::Deployment;
 pub use job::{JobSpec, SessionJob, UpgradeMode};

@@ -102,9 +102,13 @@ impl Recipe {
                 embedded::below("dockerfiles/shared").map(|(path, mode, bytes)| (path.to_owned(), mode, bytes)),
             );
         }
-        if self.dir == "sql-runner" {
+        if ["sql-runner", "pyflink"].contains(&self.dir) {
+            // the runner in Python is a part of the one image, the runner in Java of the other
+            let mine = |path: &str| path.starts_with("python/") == (self.dir == "pyflink");
             files.extend(
-                embedded::below("sql-runner").map(|(path, mode, bytes)| (format!("sql-runner/{path}"), mode, bytes)),
+                embedded::below("sql-runner")
+                    .filter(|(path, ..)| mine(path))
+                    .map(|(path, mode, bytes)| (format!("sql-runner/{path}"), mode, bytes)),
             );
         }
         files
@@ -139,14 +143,21 @@ pub struct Names {
     pub kafka: String,
     /// Flink.
     pub flink: String,
-    /// Flink with the SQL runner.
+    /// What the session cluster runs: Flink with the SQL runner, and with PyFlink if the profile wants it.
     pub session: String,
+    /// Flink with the SQL runner.
+    pub sql_session: String,
+    /// That, with PyFlink.
+    pub pyflink: String,
 }
 
 impl Names {
     /// Those of this profile.
     pub fn of(profile: &Profile) -> Self {
         let (operator, flink) = (&profile.operator.version, &profile.flink.version);
+        let sql_session = format!("flink-dev/sql-session:{flink}");
+        let pyflink = format!("flink-dev/pyflink-session:{flink}");
+        let session = if profile.session.python { &pyflink } else { &sql_session };
         Self {
             node: profile.node_image(),
             kind: format!("flink-dev/kind:{KIND}"),
@@ -154,7 +165,9 @@ impl Names {
             crds: format!("flink-dev/flink-operator-crds:{operator}"),
             kafka: format!("apache/kafka:{}", profile.kafka.version),
             flink: format!("flink:{flink}-java17"),
-            session: format!("flink-dev/sql-session:{flink}"),
+            session: session.clone(),
+            sql_session,
+            pyflink,
         }
     }
 }
@@ -226,7 +239,10 @@ impl Recipes {
             Recipe::new(names.flink.clone(), "flink", "flink", &[JDK, JRE])
                 .arg("VERSION", flink)
                 .version(flink),
-            Recipe::new(names.session, "session", "sql-runner", &[JDK, &names.flink])
+            Recipe::new(names.sql_session.clone(), "session", "sql-runner", &[JDK, &names.flink])
+                .arg("FLINK_VERSION", flink)
+                .version(flink),
+            Recipe::new(names.pyflink, "pyflink", "pyflink", &[JDK, &names.sql_session])
                 .arg("FLINK_VERSION", flink)
                 .version(flink),
         ];

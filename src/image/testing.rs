@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    Webhook,
+    State, Webhook,
 };
 
 /// The default profile, written out.
@@ -42,6 +42,7 @@ pub(super) fn profile() -> Profile {
         },
         flink: FlinkSpec {
             version: "2.2.1".into(),
+            state: State::usual(),
         },
         session: Session {
             enabled: true,
@@ -49,6 +50,7 @@ pub(super) fn profile() -> Profile {
             namespace: "flink".into(),
             task_managers: 1,
             slots: 4,
+            python: false,
             job_manager: resources,
             task_manager: resources,
             config: BTreeMap::new(),

@@ -91,7 +91,7 @@ impl Plan<'_> {
             action,
             why,
             dockerfile: format!("{}{target}", recipe.dockerfile()),
-            for_node: matches!(recipe.short.as_str(), "operator" | "kafka" | "session"),
+            for_node: matches!(recipe.short.as_str(), "operator" | "kafka" | "session" | "pyflink"),
             short: recipe.short.clone(),
             needs,
         });
