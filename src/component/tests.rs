@@ -291,6 +291,32 @@ fn definitions(server: &ApiServer) {
     server.set("/api/v1/namespaces/flink", namespace("flink"));
 }
 
+#[test]
+fn the_session_has_its_state_in_the_volume_unless_told_otherwise() {
+    let mut profile = profile();
+    let objects = SessionCluster::new(&profile, "s:1").objects();
+    let session = find(&objects, "FlinkDeployment");
+    let pod = &session["spec"]["podTemplate"]["spec"];
+    assert_eq!(
+        pod["containers"][0]["volumeMounts"],
+        json!([{"name": "flink-state", "mountPath": "/flink-data"}])
+    );
+    let key = "execution.checkpointing.savepoint-dir";
+    let set = |session: &Value| session["spec"]["flinkConfiguration"][key].clone();
+    assert_eq!(set(session), "file:///flink-data/session/savepoints");
+    profile
+        .session
+        .config
+        .insert(key.into(), "s3://bucket/savepoints".into());
+    profile.flink.state.volume = config::StateVolume::DefaultClass;
+    let objects = SessionCluster::new(&profile, "s:1").objects();
+    assert_eq!(set(find(&objects, "FlinkDeployment")), "s3://bucket/savepoints");
+    assert_eq!(
+        find(&objects, "PersistentVolumeClaim")["metadata"]["namespace"],
+        "flink"
+    );
+}
+
 fn observed(job_manager: &'static str, error: &'static str) -> impl Fn(&mut Value) + Send + 'static {
     move |object| {
         let generation = object["metadata"]["generation"].clone();

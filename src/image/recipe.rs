@@ -391,6 +391,25 @@ mod tests {
     }
 
     #[test]
+    fn python_is_in_an_image_of_its_own() {
+        let usual = profile();
+        let mut with_python = usual.clone();
+        with_python.session.python = true;
+        assert_eq!(Names::of(&usual).session, "flink-dev/sql-session:2.2.1");
+        let name = Names::of(&with_python).session;
+        assert_eq!(name, "flink-dev/pyflink-session:2.2.1");
+        let recipes = Recipes::of(&with_python, &[]);
+        let paths = |name: &str| -> Vec<String> {
+            let files = recipes.get(name).unwrap().files();
+            files.into_iter().map(|(path, ..)| path).collect()
+        };
+        let runner = "sql-runner/python/flinkdev_sql/runner.py".to_owned();
+        assert!(paths(&name).contains(&runner) && !paths(&name).iter().any(|p| p.ends_with("Splitter.java")));
+        // what changes there makes no other image anew
+        assert!(!paths("flink-dev/sql-session:2.2.1").iter().any(|p| p.ends_with(".py")));
+    }
+
+    #[test]
     fn cert_managers_images_are_recognized_by_their_names() {
         let recipes = Recipes::of(&profile(), &["1.11.5"]);
         let name = "registry.example/jetstack/cert-manager-webhook:v1.11.5";
