@@ -9,6 +9,8 @@ mod jobs;
 mod kill;
 mod lifecycle;
 mod machine;
+mod python;
+mod state;
 mod steps;
 mod topics;
 mod user_images;
