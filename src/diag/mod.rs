@@ -112,6 +112,16 @@ impl Failure {
         self
     }
 
+    /// With each of its texts changed: message, evidence and advice.
+    #[must_use]
+    pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.0.message = change(&self.0.message);
+        for text in self.0.evidence.iter_mut().chain(&mut self.0.next) {
+            *text = change(text);
+        }
+        self
+    }
+
     /// The entry of the catalogue.
     pub fn id(&self) -> Reason {
         self.0.id

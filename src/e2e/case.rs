@@ -218,7 +218,7 @@ impl Prepared {
     fn job_spec(&self) -> JobSpec {
         JobSpec {
             name: self.names.job.clone(),
-            script: self.script.text.clone(),
+            program: self.script.text.clone().into(),
             script_file: self.case.sql_file.clone(),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
             ..JobSpec::default()

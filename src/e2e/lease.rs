@@ -21,7 +21,7 @@ use super::names::{PREFIX, run_of_topic};
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::{SessionJob, list_jobs};
 use crate::kafka::TopicClient;
-use crate::kube::{MANAGED_BY, MANAGER};
+use crate::kube::{MANAGED_BY, MANAGER, bounded};
 
 /// The label that carries a run's id.
 pub(crate) const LABEL_RUN: &str = "flink-dev/run";
@@ -65,7 +65,7 @@ impl RunLease {
                 ..LeaseSpec::default()
             }),
         };
-        api.create(&PostParams::default(), &lease)
+        bounded(api.create(&PostParams::default(), &lease))
             .await
             .map_err(|e| Failure::new(Reason::ClusterUnreachable, "the run's lease cannot be taken").cause(&e))?;
         let renewing = AbortOnDropHandle::new(tokio::spawn(renew(api.clone(), name.clone())));
@@ -140,7 +140,7 @@ async fn sweep_in(
     let (topics, jobs) = tokio::join!(kafka.list(&prefix), list_jobs(client, namespace, &selector));
     let (topics, jobs) = (topics?, jobs?);
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    let leases = api.list(&ListParams::default().labels(&selector)).await;
+    let leases = bounded(api.list(&ListParams::default().labels(&selector))).await;
     let leases = leases.map_err(|e| Failure::new(Reason::ClusterUnreachable, "leases cannot be listed").cause(&e))?;
     let now = Timestamp::now();
     let (alive, dead): (Vec<_>, Vec<_>) = leases
@@ -166,7 +166,7 @@ async fn sweep_in(
     kafka.delete(&topics).await?;
     removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
     for lease in dead {
-        let _ = api.delete(&lease.name_any(), &DeleteParams::default()).await;
+        let _ = bounded(api.delete(&lease.name_any(), &DeleteParams::default())).await;
     }
     Ok(removed)
 }

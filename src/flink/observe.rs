@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::refusal::{deepest, refusal};
+use super::refusal::{RUNNER_REFUSES, deepest, refusal};
 use crate::diag::{Failure, Reason};
 
 /// Failures of a job, each followed by a restart, from which on it counts as failed: with a restart strategy that
@@ -120,7 +120,7 @@ pub(super) fn judge(object: &Value, flink: Option<&JobDetails>, script: &std::pa
         return Ok(Phase::Waiting(format!("{TRIES_AGAIN}: {}", refusal.message)));
     }
     if let Some(flink) = flink {
-        failed(flink)?;
+        failed(flink, script)?;
     }
     let lifecycle = status["lifecycleState"]
         .as_str()
@@ -152,8 +152,9 @@ pub(super) fn judge(object: &Value, flink: Option<&JobDetails>, script: &std::pa
     }
 }
 
-/// Whether Flink's word alone says that the job has failed.
-fn failed(flink: &JobDetails) -> Result<(), Failure> {
+/// Whether Flink's word alone says that the job has failed. The `main` method of an application runs in its cluster, so
+/// a script that the SQL runner refuses is a failed job there: it is told at its place all the same.
+fn failed(flink: &JobDetails, script: &std::path::Path) -> Result<(), Failure> {
     let restarts = flink.exceptions.len();
     let what = match flink.state.as_str() {
         "FAILED" => "the job failed".to_owned(),
@@ -161,6 +162,9 @@ fn failed(flink: &JobDetails) -> Result<(), Failure> {
         _ if restarts >= RESTARTS => format!("the job failed {restarts} times and is restarted again and again"),
         _ => return Ok(()),
     };
+    if let Some(trace) = flink.exceptions.first().filter(|trace| trace.contains(RUNNER_REFUSES)) {
+        return Err(refusal(trace).failure(script));
+    }
     let mut failure = Failure::new(Reason::JobFailed, what);
     if let Some(trace) = flink.exceptions.first() {
         failure = Failure::new(

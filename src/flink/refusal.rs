@@ -24,10 +24,13 @@ pub struct Refusal {
     pub transient: bool,
 }
 
+/// What stands in a stack trace before the SQL runner's own line.
+pub(super) const RUNNER_REFUSES: &str = "SqlScriptException: ";
+
 /// Reads the text of `status.error` (or of an event).
 pub fn refusal(status_error: &str) -> Refusal {
     let texts = texts(status_error);
-    for mark in ["SqlScriptException: ", "The main method caused an error: "] {
+    for mark in [RUNNER_REFUSES, "The main method caused an error: "] {
         for text in &texts {
             if let Some(at) = text.find(mark) {
                 return of_runner(first_line(&text[at + mark.len()..]));

@@ -1,6 +1,6 @@
 //! Removing a job so that nothing of it is left: neither the object nor a job in Flink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kube::Client;
@@ -8,9 +8,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::job::{SessionJob, api, name_and_labels};
-use super::observe::job_id;
+use super::follow::api;
+use super::job::{KIND, SessionJob, name_and_labels};
 use crate::diag::{Failure, Reason, Result};
+use crate::kube::bounded;
 
 /// How long the operator may take to cancel the job and let the object go.
 const OPERATOR: Duration = Duration::from_secs(20);
@@ -30,9 +31,8 @@ pub async fn list_jobs(
     namespace: &str,
     selector: &str,
 ) -> Result<Vec<(String, BTreeMap<String, String>)>> {
-    let found = api(client.clone(), namespace)
-        .list(&ListParams::default().labels(selector))
-        .await;
+    let api = api(client.clone(), namespace, KIND);
+    let found = bounded(api.list(&ListParams::default().labels(selector))).await;
     let found =
         found.map_err(|e| Failure::new(Reason::ClusterUnreachable, "session jobs cannot be listed").cause(&e))?;
     Ok(found.items.iter().map(name_and_labels).collect())
@@ -52,8 +52,9 @@ impl SessionJob {
                 .evidence(why)
                 .next(format!("kubectl delete flinksessionjob {}", self.name))
         };
-        // the script may have named the job otherwise; then its id is what Flink knows it by
-        let id = self.id().await;
+        // the script may have named the job otherwise; its id is what Flink knows it by, and the operator may write
+        // that down as late as it lets go of the object
+        let mut id = self.id().await;
         let start = Instant::now();
         let mut unlocked = false;
         let mut asked = false;
@@ -61,9 +62,15 @@ impl SessionJob {
             // deleting what is being deleted changes nothing, so one request is both the order and the question;
             // but each one counts, so after the first it is only asked
             let state = if asked {
-                self.api.get_metadata_opt(&self.name).await.map(|o| o.is_some())
+                bounded(self.api.get_opt(&self.name)).await.map(|object| {
+                    let seen = object
+                        .as_ref()
+                        .and_then(|o| o.data["status"]["jobStatus"]["jobId"].as_str());
+                    id = seen.filter(|id| !id.is_empty()).map(str::to_owned).or(id.take());
+                    object.is_some()
+                })
             } else {
-                match self.api.delete(&self.name, &DeleteParams::default()).await {
+                match bounded(self.api.delete(&self.name, &DeleteParams::default())).await {
                     Ok(answer) => {
                         asked = true;
                         Ok(answer.left().is_some())
@@ -80,10 +87,8 @@ impl SessionJob {
             let took = start.elapsed();
             if took >= OPERATOR && !unlocked {
                 let no_finalizer = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-                let _ = self
-                    .api
-                    .patch_metadata(&self.name, &PatchParams::default(), &no_finalizer)
-                    .await;
+                let parameters = PatchParams::default();
+                let _ = bounded(self.api.patch_metadata(&self.name, &parameters, &no_finalizer)).await;
                 unlocked = true;
             } else if took >= OPERATOR + FLINK {
                 return Err(left("the object of job", why));
@@ -109,27 +114,42 @@ impl SessionJob {
         }
     }
 
-    /// Flink's id of the job, if the operator has written one down.
-    pub async fn id(&self) -> Option<String> {
-        let object = self.api.get_opt(&self.name).await.ok().flatten()?;
-        job_id(&serde_json::to_value(&object).ok()?).map(str::to_owned)
-    }
-
-    /// Ids of the jobs of this id or name that Flink has not ended. The name counts too, for the operator may have
-    /// started one whose id it never wrote down.
+    /// Ids of the jobs of this id that Flink has not ended. Where no id is known, those of its name, for the operator
+    /// may have started one whose id it never wrote down; but none that is another object's, whatever its script calls
+    /// it.
     async fn running(&self, id: Option<&str>) -> Result<Vec<String>> {
         let Some(answer) = self.rest.get("/jobs/overview").await? else {
             return Ok(Vec::new());
         };
         let jobs = answer["jobs"].as_array().map_or(&[][..], Vec::as_slice);
-        let alive = |job: &&serde_json::Value| {
-            let ours = job["name"] == self.name.as_str() || id.is_some_and(|id| job["jid"] == id);
-            ours && !ENDED.contains(&job["state"].as_str().unwrap_or_default())
-        };
-        Ok(jobs
+        let alive: Vec<(&str, &str)> = jobs
             .iter()
-            .filter(alive)
-            .filter_map(|job| Some(job["jid"].as_str()?.to_owned()))
+            .filter(|job| !ENDED.contains(&job["state"].as_str().unwrap_or_default()))
+            .filter_map(|job| Some((job["jid"].as_str()?, job["name"].as_str()?)))
+            .collect();
+        let named = alive.iter().any(|(jid, name)| *name == self.name && id != Some(*jid));
+        let others = if named {
+            self.ids_of_others().await?
+        } else {
+            BTreeSet::new()
+        };
+        let ours = |jid: &str, name: &str| id == Some(jid) || name == self.name && !others.contains(jid);
+        let ids = alive.iter().filter(|(jid, name)| ours(jid, name));
+        Ok(ids.map(|(jid, _)| (*jid).to_owned()).collect())
+    }
+
+    /// Flink's ids of the other jobs of the session cluster.
+    async fn ids_of_others(&self) -> Result<BTreeSet<String>> {
+        let found = bounded(self.api.list(&ListParams::default())).await;
+        let found =
+            found.map_err(|e| Failure::new(Reason::ClusterUnreachable, "session jobs cannot be listed").cause(&e))?;
+        let others = found.items.iter().filter(|object| {
+            object.metadata.name.as_deref() != Some(&self.name)
+                && object.data["spec"]["deploymentName"] == self.session.as_str()
+        });
+        Ok(others
+            .filter_map(|object| object.data["status"]["jobStatus"]["jobId"].as_str())
+            .map(str::to_owned)
             .collect())
     }
 }

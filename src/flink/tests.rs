@@ -182,7 +182,7 @@ fn a_job_that_fails_again_and_again_has_failed() {
 fn spec() -> JobSpec {
     JobSpec {
         name: "dev-ab12cd34-1-orders".to_owned(),
-        script: "INSERT INTO a SELECT 1".to_owned(),
+        program: "INSERT INTO a SELECT 1".to_owned().into(),
         script_file: "a.sql".into(),
         labels: BTreeMap::from([("flink-dev/run".to_owned(), "ab12cd34".to_owned())]),
         ..JobSpec::default()

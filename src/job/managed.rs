@@ -12,7 +12,7 @@ use super::session::deployments;
 use crate::config::nearest;
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::{JobDetails, Rest};
-use crate::kube::{MANAGER, failure, get, list, text};
+use crate::kube::{MANAGER, bounded, failure, get, list, text};
 
 /// What a job's object is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -164,6 +164,21 @@ impl Managed {
         })
     }
 
+    /// The job of this name, if there is one.
+    ///
+    /// # Errors
+    /// What the API server answers.
+    pub(super) async fn found(place: &Place, name: &str) -> Result<Option<Self>> {
+        for kind in [Kind::Session, Kind::Application] {
+            let path = format!("{}/{name}", collection(place, kind));
+            let found = get(&place.client, &path).await?;
+            if let Some(object) = found.filter(|o| kind == Kind::Session || o["spec"]["job"].is_object()) {
+                return Ok(Some(Self::of(place, kind, object)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Where its object is.
     pub(super) fn path(&self) -> String {
         let place = &self.namespace;
@@ -219,7 +234,7 @@ impl Managed {
             field_manager: Some(MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let patched = api.patch(&self.name, &parameters, &Patch::Merge(patch)).await;
+        let patched = bounded(api.patch(&self.name, &parameters, &Patch::Merge(patch))).await;
         patched.map(|_| ()).map_err(|e| {
             failure(
                 Reason::ApplyFailed,

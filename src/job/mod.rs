@@ -1,28 +1,43 @@
-//! Jobs as a user runs them: from a script to RUNNING with everything checked before anything is created, and what is
+//! Jobs as a user runs them: from a script or a jar to RUNNING with everything checked before anything is created, and what is
 //! done with them afterwards. Each change ends with its post-condition, seen at the operator and at Flink.
 
+mod application;
+mod artifact;
 mod change;
-mod fill;
+mod check;
+mod code;
+mod connectors;
 pub mod logs;
 mod managed;
+mod name;
+mod remove;
 mod report;
 mod room;
 mod run;
+mod savepoint;
 mod script;
 mod session;
 mod stage;
+mod state;
+mod submit;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod trouble;
 mod ui;
+mod upgrade;
+mod vars;
 pub mod verify;
 
+pub use application::Extras;
 pub use change::{Changed, cluster_ready};
-pub use fill::{Filled, fill};
+pub use code::{Code, JarCode, PythonCode};
 pub use managed::{Kind, Managed};
+pub use name::job_name;
 pub use report::{Report, Row, Verdict, report, rows};
-pub use run::{Place, Started, Wanted, job_name, run};
+pub use run::{Cluster, Place, Started, Wanted, Workshop, run};
 pub use script::Script;
 pub use stage::Stage;
+pub use state::Kept;
 pub use ui::{Shown, Ui};
+pub use upgrade::{Upgrade, Upgraded, upgrade};

@@ -1,4 +1,4 @@
-//! A script to a running job: everything that can be known is checked first, then it is submitted, and followed until
+//! A program to a running job: everything that can be known is checked first, then it is submitted, and followed until
 //! the operator and Flink agree that it runs. What does not run leaves nothing behind.
 
 use std::collections::BTreeMap;
@@ -6,21 +6,25 @@ use std::time::Duration;
 
 use kube::Client;
 use serde::Serialize;
-use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::script::Script;
+use super::application::Extras;
+use super::check::{self, Checked};
+use super::code::Code;
 use super::stage::Stage;
-use super::{room, session, trouble};
+use super::submit::{bring, follow, submit};
+use super::vars::masked;
+use crate::config::Profile;
+use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
+use crate::engine::StepCx;
+use crate::env::Env;
 use crate::event::EventSink;
-use crate::flink::{JobSpec, Phase, Rest, SessionJob, UpgradeMode};
-use crate::kafka::TopicClient;
+use crate::flink::UpgradeMode;
 
-/// The operator takes names of session jobs of up to 45 characters.
-const LONGEST_NAME: usize = 45;
+/// How long a job that goes first may take.
+pub(super) const GOES: Duration = Duration::from_secs(60);
 
 /// Where jobs run.
 #[derive(Clone)]
@@ -44,25 +48,74 @@ impl std::fmt::Debug for Place {
     }
 }
 
+/// What files are brought into the cluster with. A SQL script in a session needs none of it.
+#[derive(Clone)]
+pub struct Workshop {
+    /// The engine that the nodes live in.
+    pub engine: Engine,
+    /// The process's surroundings.
+    pub env: Env,
+    /// The nodes' containers.
+    pub nodes: Vec<String>,
+    /// The environment's profile.
+    pub profile: Profile,
+}
+
+impl std::fmt::Debug for Workshop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workshop")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a job runs.
+#[derive(Debug, Clone)]
+pub enum Cluster {
+    /// In the session cluster, with others.
+    Session,
+    /// In a cluster of its own, from an image of its own.
+    Application(Extras),
+}
+
 /// A job that is wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Its name, see [`job_name`].
+    /// Its name, see [`super::job_name`].
     pub name: String,
-    /// Its script.
-    pub script: Script,
+    /// What it runs.
+    pub code: Code,
+    /// Where it runs.
+    pub cluster: Cluster,
     /// Its parallelism.
     pub parallelism: Option<u32>,
     /// Its settings.
     pub settings: BTreeMap<String, String>,
     /// What becomes of its state when it is changed.
     pub upgrade_mode: UpgradeMode,
+    /// The savepoint or checkpoint that it begins from.
+    pub from: Option<String>,
     /// Remove a job of its name first.
     pub replace: bool,
     /// Do not wait until it runs.
     pub detach: bool,
     /// How long it may take to run.
     pub within: Duration,
+}
+
+impl Wanted {
+    /// The parallelism that is asked for, or that the program sets.
+    pub(super) fn parallelism(&self) -> Option<u32> {
+        self.parallelism.or(self.code.parallelism())
+    }
+
+    /// A failure without what must not be repeated.
+    fn told(&self, failure: Failure) -> Failure {
+        match self.code.script() {
+            Some(script) => masked(failure, &script.vars),
+            None => failure,
+        }
+    }
 }
 
 /// A job that was started.
@@ -74,84 +127,62 @@ pub struct Started {
     pub job_id: String,
     /// `RUNNING`, `FINISHED`, or `SUBMITTED` after `detach`.
     pub state: &'static str,
-    /// The session cluster.
-    pub session: String,
+    /// The Flink cluster that it runs in: the session's name, or its own.
+    pub cluster: String,
+    /// The image of an application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// From the submission to that state, in seconds.
     pub seconds: f64,
-}
-
-/// Checks a name, or makes one of a script's file name.
-///
-/// # Errors
-/// [`Reason::Usage`] if it is no DNS label of up to 45 characters that begins with a letter.
-pub fn job_name(given: Option<&str>, script: &std::path::Path) -> Result<String> {
-    let made = || {
-        let stem = script.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
-        let dashes: String = stem
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
-        dashes.trim_matches(|c: char| c == '-' || c.is_ascii_digit()).to_owned()
-    };
-    let name = given.map_or_else(made, str::to_owned);
-    let letter = |c: char| c.is_ascii_lowercase();
-    let good = name.starts_with(letter)
-        && name.len() <= LONGEST_NAME
-        && !name.ends_with('-')
-        && name.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '-');
-    if good {
-        return Ok(name);
-    }
-    let length = name.chars().count();
-    let why = if length > LONGEST_NAME {
-        format!("it has {length} characters, the operator takes {LONGEST_NAME}")
-    } else {
-        "a name has small letters, digits and `-`, begins with a letter and does not end with `-`".to_owned()
-    };
-    let advice = if given.is_some() {
-        "choose another --name"
-    } else {
-        "add --name NAME"
-    };
-    Err(
-        Failure::new(Reason::Usage, format!("`{name}` cannot be the name of a job"))
-            .evidence(why)
-            .next(advice),
-    )
 }
 
 /// Runs a job. Unless it runs (or was detached from), its object is removed again, also when `cancel` is triggered.
 ///
 /// # Errors
 /// What the checks find, before anything is created; then why it does not run.
-pub async fn run(place: &Place, wanted: &Wanted, events: &EventSink, cancel: &CancellationToken) -> Result<Started> {
+pub async fn run(
+    place: &Place,
+    workshop: Option<&Workshop>,
+    wanted: &Wanted,
+    events: &EventSink,
+    cancel: &CancellationToken,
+) -> Result<Started> {
+    start(place, workshop, wanted, events, cancel)
+        .await
+        .map_err(|failure| wanted.told(failure))
+}
+
+async fn start(
+    place: &Place,
+    workshop: Option<&Workshop>,
+    wanted: &Wanted,
+    events: &EventSink,
+    cancel: &CancellationToken,
+) -> Result<Started> {
     let stage = |id: &str, title: String| Stage::start(events, cancel, id, title);
-    let checks = async {
-        tokio::select! {
-            checked = check(place, wanted) => checked,
-            () = cancel.cancelled() => Err(Failure::new(Reason::Interrupted, "interrupted before anything was created")),
-        }
-    };
-    stage("check", format!("check {}", wanted.script.file.display()))
-        .run(checks, Clone::clone)
-        .await?;
+    let checking = stage("check", format!("check {}", wanted.code.file().display()));
+    let cx = checking.cx().clone();
+    let checks = unless_interrupted(cancel, check::check(place, workshop, wanted, &cx));
+    let Checked { draft, old, .. } = checking.run(checks, |seen: &Checked| seen.told.clone()).await?;
+    if let Some(draft) = &draft {
+        draft.notes().iter().for_each(|note| events.note(note.clone()));
+    }
+    let ready = bring(place, workshop, wanted, draft, &stage).await?;
+    // as late as can be: a job that is there runs on while the new one is made ready
+    if let Some(old) = old {
+        let removing = stage("replace", format!("remove the job {} of before", old.name));
+        let cx = removing.cx().clone();
+        let work = unless_interrupted(cancel, old.remove(GOES, &cx));
+        removing.run(work, |()| "nothing is left of it".to_owned()).await?;
+    }
 
     let start = Instant::now();
     let mut running = stage("job", format!("job {}", wanted.name));
-    let spec = JobSpec {
-        name: wanted.name.clone(),
-        script: wanted.script.filled.text.clone(),
-        script_file: wanted.script.file.clone(),
-        parallelism: wanted.parallelism.or(wanted.script.parallelism()),
-        upgrade_mode: wanted.upgrade_mode,
-        settings: wanted.settings.clone(),
-        ..JobSpec::default()
-    };
     // one short request that is never dropped half way, so that it is known what exists
-    let job = match SessionJob::submit(&place.client, &place.namespace, &place.session, &spec).await {
+    let job = match submit(place, wanted, &ready).await {
         Ok(job) => job,
         Err(failure) => {
-            running.fail(&failure);
+            running.fail(&wanted.told(failure.clone()));
             return Err(failure);
         }
     };
@@ -159,7 +190,8 @@ pub async fn run(place: &Place, wanted: &Wanted, events: &EventSink, cancel: &Ca
         name: wanted.name.clone(),
         job_id: job_id.unwrap_or_default(),
         state,
-        session: place.session.clone(),
+        cluster: job.cluster(place).to_owned(),
+        image: ready.image.clone(),
         seconds: (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
     };
     if wanted.detach {
@@ -173,12 +205,13 @@ pub async fn run(place: &Place, wanted: &Wanted, events: &EventSink, cancel: &Ca
             Ok(started(state, id))
         }
         Err(failure) => {
-            let failure = wanted.script.at_users_place(failure);
-            running.fail(&failure);
+            running.fail(&wanted.told(failure.clone()));
             let removing = stage("clean-up", format!("remove job {}", wanted.name));
+            // an interrupted run is cleaned up all the same
+            let cx = StepCx::detached("clean-up", events.clone(), CancellationToken::new());
             // what is left behind is worth knowing, but why it failed is worth more
             match removing
-                .run(job.delete(), |()| "nothing is left of it".to_owned())
+                .run(job.delete(place, &cx), |()| "nothing is left of it".to_owned())
                 .await
             {
                 Ok(()) => Err(failure),
@@ -190,108 +223,12 @@ pub async fn run(place: &Place, wanted: &Wanted, events: &EventSink, cancel: &Ca
     }
 }
 
-/// Waits until the job runs or has ended well.
-async fn follow(place: &Place, wanted: &Wanted, job: &SessionJob, stage: &Stage, end: Instant) -> Result<&'static str> {
-    let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
-    let mut follow = std::pin::pin!(job.follow(&report));
-    let mut stuck = std::pin::pin!(trouble::stuck_pod(&place.client, &place.namespace, &place.session));
-    let cancel = stage.cx().cancel();
-    loop {
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => return Err(Failure::new(Reason::Interrupted, "interrupted before the job ran").next("run it again; nothing is left of it")),
-            failure = &mut follow => return Err(failure),
-            failure = &mut stuck => return Err(failure),
-            Ok(()) = phases.changed() => match &*phases.borrow_and_update() {
-                Phase::Waiting(reason) => stage.cx().waiting(reason.clone()),
-                Phase::Running => return Ok("RUNNING"),
-                Phase::Finished => return Ok("FINISHED"),
-            },
-            () = sleep_until(end) => {
-                let message = format!("the job does not run after {} s", wanted.within.as_secs_f64());
-                let mut failure = Failure::new(Reason::TimedOut, message);
-                if let Phase::Waiting(reason) = &*phases.borrow() {
-                    failure = failure.evidence(format!("last seen: {reason}"));
-                }
-                let evidence = job.evidence().await;
-                return Err(evidence.into_iter().fold(failure, Failure::evidence).next("give it longer with --within"));
-            }
-        }
-    }
-}
-
-/// Everything that can be known before anything is created; tells what was seen.
-async fn check(place: &Place, wanted: &Wanted) -> Result<String> {
-    let (session, topics) = tokio::try_join!(check_session(place, wanted), check_topics(place, wanted))?;
-    let there = SessionJob::exists(&place.client, &place.namespace, &wanted.name).await?;
-    if there {
-        if !wanted.replace {
-            let message = format!("a job `{}` is there already", wanted.name);
-            return Err(Failure::new(Reason::JobExists, message)
-                .next(format!("dev job status {}", wanted.name))
-                .next("add --replace, or choose another --name"));
-        }
-        SessionJob::left_behind(&place.client, &place.namespace, &place.session, &wanted.name)
-            .delete()
-            .await?;
-    }
-    let inserts = wanted.script.inserts;
-    Ok(format!("{inserts} INSERTs in one job, {topics}, {session}"))
-}
-
-async fn check_session(place: &Place, wanted: &Wanted) -> Result<String> {
-    let object: Value = session::ready(&place.client, &place.namespace, &place.session).await?;
-    let rest = Rest::new(place.client.clone(), &place.namespace, &place.session);
-    let parallelism = wanted.parallelism.or(wanted.script.parallelism()).unwrap_or(1);
-    let (free, jars) = tokio::try_join!(
-        room::check(&place.client, &object, &rest, parallelism),
-        session::jars(&rest)
-    )?;
-    wanted.script.check_connectors(&jars)?;
-    Ok(format!("{free} slots free"))
-}
-
-async fn check_topics(place: &Place, wanted: &Wanted) -> Result<String> {
-    let Some((local, internal)) = &place.kafka else {
-        return Ok("no Kafka".to_owned());
-    };
-    // `kafka.kafka:9092` and all the longer names of the same service
-    let service: Vec<&str> = internal.split('.').take(2).collect();
-    let (service, port) = (service.join("."), internal.rsplit(':').next().unwrap_or_default());
-    let is_ours = |address: &str| {
-        let (host, its_port) = address.trim().rsplit_once(':').unwrap_or((address, ""));
-        its_port == port && (host == service || host.starts_with(&format!("{service}.")))
-    };
-    let topics = wanted.script.topics(is_ours);
-    if topics.is_empty() {
-        return Ok("no topic of ours".to_owned());
-    }
-    let known = TopicClient::connect(local).await?.list("").await?;
-    let missing: Vec<String> = topics.iter().filter(|t| !known.contains(t)).cloned().collect();
-    if missing.is_empty() {
-        Ok(format!("{} topics there", topics.len()))
-    } else {
-        Err(wanted.script.missing_topics(&missing, &known))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    #[test]
-    fn names_are_made_and_checked() {
-        let name = |given: Option<&str>, file: &str| job_name(given, Path::new(file)).map_err(|f| f.id());
-        assert_eq!(name(None, "jobs/Big_Orders.v2.sql").as_deref(), Ok("big-orders-v"));
-        assert_eq!(name(None, "01-orders.sql").as_deref(), Ok("orders"));
-        assert_eq!(name(None, "日本.sql"), Err(Reason::Usage));
-        assert_eq!(name(Some("ok-1"), "x.sql").as_deref(), Ok("ok-1"));
-        for bad in ["Upper", "-a", "a-", "1a", "a_b", ""] {
-            assert_eq!(name(Some(bad), "x.sql"), Err(Reason::Usage), "{bad}");
-        }
-        let failure = job_name(Some(&"a".repeat(46)), Path::new("x.sql")).unwrap_err();
-        assert!(failure.detail().evidence[0].contains("46 characters"), "{failure:?}");
+pub(super) async fn unless_interrupted<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = cancel.cancelled() => Err(Failure::new(Reason::Interrupted, "interrupted before anything was created")),
     }
 }

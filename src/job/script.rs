@@ -4,64 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::fill::{Filled, fill};
+use super::connectors;
 use super::tables::{Table, TableOption, tables};
+use super::vars::values;
 use crate::config::{Place, Source, nearest};
 use crate::diag::{Failure, Reason, Result};
-use crate::sql::{Kind, Problem, lint, split};
-
-/// Connectors, and how the names of the jars begin that bring them.
-const CONNECTORS: &[(&str, &[&str])] = &[
-    ("kafka", &["flink-sql-connector-kafka", "flink-connector-kafka"]),
-    ("upsert-kafka", &["flink-sql-connector-kafka", "flink-connector-kafka"]),
-    ("filesystem", &["flink-connector-files"]),
-    ("datagen", &["flink-table-api-java-uber", "flink-connector-datagen"]),
-    ("print", &["flink-table-api-java-uber"]),
-    ("blackhole", &["flink-table-api-java-uber"]),
-    ("jdbc", &["flink-connector-jdbc", "flink-sql-connector-jdbc"]),
-    (
-        "elasticsearch-7",
-        &["flink-sql-connector-elasticsearch7", "flink-connector-elasticsearch7"],
-    ),
-    (
-        "opensearch",
-        &["flink-sql-connector-opensearch", "flink-connector-opensearch"],
-    ),
-    ("mongodb", &["flink-sql-connector-mongodb", "flink-connector-mongodb"]),
-    ("hbase-2.2", &["flink-sql-connector-hbase", "flink-connector-hbase"]),
-    (
-        "kinesis",
-        &["flink-sql-connector-aws-kinesis", "flink-sql-connector-kinesis"],
-    ),
-    ("pulsar", &["flink-sql-connector-pulsar"]),
-    ("rabbitmq", &["flink-sql-connector-rabbitmq"]),
-    ("mysql-cdc", &["flink-sql-connector-mysql-cdc"]),
-    ("postgres-cdc", &["flink-sql-connector-postgres-cdc"]),
-    ("iceberg", &["iceberg-flink"]),
-    ("paimon", &["paimon-flink"]),
-    ("hudi", &["hudi-flink"]),
-];
-
-/// Formats that are not part of every image, likewise.
-const FORMATS: &[(&str, &[&str])] = &[
-    ("json", &["flink-json"]),
-    ("debezium-json", &["flink-json"]),
-    ("csv", &["flink-csv"]),
-    ("avro", &["flink-sql-avro", "flink-avro"]),
-    (
-        "avro-confluent",
-        &["flink-sql-avro-confluent-registry", "flink-avro-confluent-registry"],
-    ),
-    ("parquet", &["flink-sql-parquet", "flink-parquet"]),
-    ("orc", &["flink-sql-orc", "flink-orc"]),
-    ("protobuf", &["flink-sql-protobuf", "flink-protobuf"]),
-];
+use crate::sql::{Kind, Problem, lint, split, substitute};
 
 /// A script that can be run as one job.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// The text for Flink, and the way back.
-    pub filled: Filled,
+    /// What the SQL runner puts in for its placeholders.
+    pub vars: BTreeMap<String, String>,
     /// The user's file, for messages.
     pub file: PathBuf,
     /// How many `INSERT`s it has.
@@ -84,14 +38,20 @@ impl Script {
     }
 
     fn of(source: Arc<Source>, vars: &BTreeMap<String, String>, bootstrap: Option<&str>) -> Result<Self> {
-        let filled = fill(&source.text, vars, bootstrap).map_err(|p| failure(&source, None, p))?;
-        let found = lint(&filled.text).map_err(|p| failure(&source, Some(&filled), p))?;
+        let vars = values(&source.text, vars, bootstrap).map_err(|p| failure(&source, p))?;
+        // as the SQL runner will read it: what is checked is what runs
+        let put = substitute(&source.text, |name| vars.get(name).cloned()).map_err(|p| failure(&source, p))?;
+        let at_home = |problem: Problem| {
+            let position = put.origin(problem.position);
+            failure(&source, Problem { position, ..problem })
+        };
+        let found = lint(&put.text).map_err(at_home)?;
         // it runs, and reads from nowhere: for a job that is meant to stay, that is an error
         if let Some(problem) = found.warnings.into_iter().next() {
-            return Err(failure(&source, Some(&filled), problem));
+            return Err(at_home(problem));
         }
-        let statements = split(&filled.text).unwrap_or_default();
-        let tables = tables(&filled.text, &statements);
+        let statements = split(&put.text).unwrap_or_default();
+        let tables = tables(&put, &statements);
         let adds_jars = statements.iter().any(|s| s.kind == Kind::Jar);
         let settings = statements.iter().filter_map(|s| s.setting.as_ref());
         let parallelism = settings
@@ -101,12 +61,17 @@ impl Script {
         Ok(Self {
             file: source.file.clone(),
             inserts: found.inserts,
-            filled,
+            vars,
             source,
             tables,
             adds_jars,
             parallelism,
         })
+    }
+
+    /// Its text, as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.source.text
     }
 
     /// The parallelism that the script sets.
@@ -151,9 +116,7 @@ impl Script {
         failure.next(format!("dev topic create {}", missing.join(" ")))
     }
 
-    /// Checks that connectors and formats of the tables are among `jars`, the names of the JobManager's jars.
-    ///
-    /// One that is in no list of ours is left to Flink, which tells what it knows.
+    /// Checks that connectors and formats of the tables are among `jars`, the names of the jars of the image's `lib`.
     ///
     /// # Errors
     /// [`Reason::ConnectorMissing`] at the first one's place.
@@ -161,32 +124,15 @@ impl Script {
         if self.adds_jars || jars.is_empty() {
             return Ok(());
         }
-        for table in &self.tables {
-            for option in &table.options {
-                let known = match option.key.as_str() {
-                    "connector" => CONNECTORS,
-                    "format" | "value.format" | "key.format" => FORMATS,
-                    _ => continue,
-                };
-                let Some((_, needed)) = known.iter().find(|(name, _)| *name == option.value) else {
-                    continue;
-                };
-                if jars.iter().any(|jar| needed.iter().any(|start| jar.starts_with(start))) {
-                    continue;
-                }
-                let message = format!("the session image has no {} `{}`", what(&option.key), option.value);
-                let there: Vec<&str> = known
-                    .iter()
-                    .filter(|(_, needed)| jars.iter().any(|jar| needed.iter().any(|start| jar.starts_with(start))))
-                    .map(|(name, _)| *name)
-                    .collect();
-                return Err(self
-                    .at(option, Reason::ConnectorMissing, message)
-                    .evidence(format!("no jar {}-* in the JobManager's classpath", needed[0]))
-                    .evidence(format!("there: {}", there.join(", "))));
-            }
-        }
-        Ok(())
+        let Some(missing) = connectors::missing(&self.tables, jars) else {
+            return Ok(());
+        };
+        let (what, option) = (missing.what, missing.option);
+        let message = format!("the image has no {what} `{}`", option.value);
+        Err(self
+            .at(option, Reason::ConnectorMissing, message)
+            .evidence(format!("no jar {}-* in the JobManager's classpath", missing.jar))
+            .evidence(format!("there: {}", missing.there.join(", "))))
     }
 
     fn kafka_tables(&self) -> impl Iterator<Item = &Table> {
@@ -200,31 +146,17 @@ impl Script {
     /// A failure at an option, in the user's file.
     fn at(&self, option: &TableOption, reason: Reason, message: String) -> Failure {
         let (line, column) = (option.position.line, option.position.column);
-        let column = self.filled.column(line, column);
-        Place::new(&self.source, line, column, option.value.chars().count()).failure(reason, message)
-    }
-
-    /// Moves a place in the text that Flink was given to the user's file.
-    pub fn at_users_place(&self, failure: Failure) -> Failure {
-        match failure.detail().location.clone() {
-            Some(place) if place.file == self.file && place.column > 0 => {
-                let column = self.filled.column(place.line, place.column);
-                failure.at(place.file, place.line, column)
-            }
-            _ => failure,
-        }
+        // a value that was put in is not in the user's line
+        let written = self.source.text.contains(&option.value);
+        let width = if written { option.value.chars().count() } else { 1 };
+        Place::new(&self.source, line, column, width).failure(reason, message)
     }
 }
 
 const BOOTSTRAP: &str = "properties.bootstrap.servers";
 
-fn what(key: &str) -> &'static str {
-    if key == "connector" { "connector" } else { "format" }
-}
-
-fn failure(source: &Arc<Source>, filled: Option<&Filled>, problem: Problem) -> Failure {
+fn failure(source: &Arc<Source>, problem: Problem) -> Failure {
     let (line, column) = (problem.position.line, problem.position.column);
-    let column = filled.map_or(column, |f| f.column(line, column));
     let failure = Place::new(source, line, column, problem.width).failure(Reason::SqlInvalid, problem.message);
     match problem.next {
         Some(next) => failure.next(next),

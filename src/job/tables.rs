@@ -1,6 +1,6 @@
 //! What a script's tables are made of: the options of each `CREATE TABLE`, with their places.
 
-use crate::sql::{Kind, Position, Statement, position};
+use crate::sql::{Kind, Position, Statement, Substituted};
 
 /// An option of a table: `'key' = 'value'`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,8 @@ impl Table {
     }
 }
 
-/// The tables of a script, in order.
-pub(super) fn tables(script: &str, statements: &[Statement<'_>]) -> Vec<Table> {
+/// The tables of a script, in order; places are those in the user's text.
+pub(super) fn tables(script: &Substituted, statements: &[Statement<'_>]) -> Vec<Table> {
     statements
         .iter()
         .filter(|s| matches!(s.kind, Kind::Create | Kind::CreateAs))
@@ -34,7 +34,7 @@ pub(super) fn tables(script: &str, statements: &[Statement<'_>]) -> Vec<Table> {
                 .map(|(key, value, at)| TableOption {
                     key,
                     value,
-                    position: position(script, statement.range.start + at),
+                    position: script.position(statement.range.start + at),
                 })
                 .collect(),
         })
@@ -98,13 +98,13 @@ fn quoted(text: &str, quote: char) -> (String, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::split;
+    use crate::sql::{split, substitute};
 
     #[test]
     fn options_are_found_with_their_places() {
         let script = "CREATE TABLE a (`x = 'y'` INT COMMENT 'it''s') WITH ( -- 'no' = 'no'\n  'connector' = 'kafka' /* = 'x' */,\n  'topic'='é; b',\n 'a' , 'b' = 'c'\n);\nINSERT INTO a SELECT 'p' = 'q';";
         let statements = split(script).unwrap();
-        let tables = tables(script, &statements);
+        let tables = tables(&substitute(script, |_| None).unwrap(), &statements);
         assert_eq!(tables.len(), 1);
         let seen: Vec<_> = tables[0]
             .options

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Managed, Place, Script, Started, Verdict, Wanted, report, rows, run};
+use super::{Cluster, Code, Managed, Place, Script, Started, Verdict, Wanted, report, rows, run};
 use crate::diag::{Failure, Reason, Result};
 use crate::event::EventSink;
 use crate::flink::UpgradeMode;
@@ -54,7 +54,11 @@ impl Setup {
         fs_err::write(&file, SCRIPT).unwrap();
         let mut wanted = Wanted {
             name: "a".to_owned(),
-            script: Script::load(&file, "a.sql".as_ref(), &BTreeMap::new(), None).unwrap(),
+            code: Code::Sql(Box::new(
+                Script::load(&file, "a.sql".as_ref(), &BTreeMap::new(), None).unwrap(),
+            )),
+            cluster: Cluster::Session,
+            from: None,
             parallelism: None,
             settings: BTreeMap::new(),
             upgrade_mode: UpgradeMode::Stateless,
@@ -63,7 +67,7 @@ impl Setup {
             within: Duration::from_secs(20),
         };
         change(&mut wanted);
-        run(&self.place, &wanted, &EventSink::discard(), &self.cancel).await
+        run(&self.place, None, &wanted, &EventSink::discard(), &self.cancel).await
     }
 
     /// The session jobs that are there, and the states of Flink's jobs.

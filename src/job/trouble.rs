@@ -39,7 +39,7 @@ pub(super) async fn stuck_pod(client: &Client, namespace: &str, cluster: &str) -
                     let deleted = pod.metadata.deletion_timestamp.is_some();
                     match found {
                         Some(problem) if problem.text.contains("(OOMKilled)") => {
-                            return failure(client, namespace, &problem).await;
+                            return failure(client, namespace, cluster, &problem).await;
                         }
                         Some(problem) if problem.stuck && !deleted => {
                             stuck.entry(name).or_insert_with(|| (problem, Instant::now()));
@@ -58,7 +58,7 @@ pub(super) async fn stuck_pod(client: &Client, namespace: &str, cluster: &str) -
             () = until(first) => {
                 let worst = stuck.into_values().min_by_key(|(_, since)| *since);
                 if let Some((problem, _)) = worst {
-                    return failure(client, namespace, &problem).await;
+                    return failure(client, namespace, cluster, &problem).await;
                 }
                 return std::future::pending().await;
             }
@@ -71,7 +71,7 @@ fn ended(pod: &Pod) -> bool {
     matches!(phase, Some("Failed" | "Succeeded"))
 }
 
-async fn failure(client: &Client, namespace: &str, problem: &PodProblem) -> Failure {
+async fn failure(client: &Client, namespace: &str, cluster: &str, problem: &PodProblem) -> Failure {
     let message = format!("the job cannot run: pod {}: {}", problem.pod, problem.text);
     let told = with_log(client, namespace, problem).await;
     let log: Vec<&str> = told.lines().skip(1).map(str::trim).collect();
@@ -82,6 +82,9 @@ async fn failure(client: &Client, namespace: &str, problem: &PodProblem) -> Fail
         failure
             .next("dev job ls")
             .next("ask for less: --parallelism, or `session.task_manager` in the profile, then `dev up`")
+    } else if problem.text.contains("ErrImageNeverPull") {
+        // an application's: what nothing used was tidied away
+        failure.next(format!("dev job upgrade {cluster} FILE, which makes the image again"))
     } else {
         failure.next("dev up")
     }

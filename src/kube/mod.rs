@@ -150,7 +150,16 @@ async fn request_accepting(
         bytes = content;
     }
     let request = builder.body(bytes).map_err(::kube::Error::HttpError)?;
-    match tokio::time::timeout(REQUEST, client.request(request)).await {
+    bounded(client.request(request)).await
+}
+
+/// A request of the typed API within the bound of an ordinary one: the client has no bound of its own for an answer
+/// that never ends.
+///
+/// # Errors
+/// Those of the request; [`::kube::Error::Service`] if there is no answer in time.
+pub(crate) async fn bounded<T>(request: impl Future<Output = Result<T, ::kube::Error>>) -> Result<T, ::kube::Error> {
+    match tokio::time::timeout(REQUEST, request).await {
         Ok(answer) => answer,
         Err(_) => Err(::kube::Error::Service(
             format!("no answer within {} s", REQUEST.as_secs()).into(),

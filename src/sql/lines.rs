@@ -52,6 +52,16 @@ impl<'a> Lines<'a> {
         }
     }
 
+    /// The byte that a place stands for: the inverse of [`Self::position`]; the text's end for a place beyond it.
+    pub(super) fn byte(&self, position: Position) -> usize {
+        let start = self.starts.get(position.line.saturating_sub(1)).copied();
+        let start = start.unwrap_or(self.bytes.len());
+        let begin = |(_, byte): &(usize, &u8)| **byte & 0xc0 != 0x80;
+        let mut characters = self.bytes[start..].iter().enumerate().filter(begin);
+        let found = characters.nth(position.column.saturating_sub(1));
+        found.map_or(self.bytes.len(), |(at, _)| start + at)
+    }
+
     /// How many characters begin before a byte.
     fn before(&self, at: usize) -> usize {
         let step = (at / STEP).min(self.characters.len().saturating_sub(1));
@@ -77,6 +87,7 @@ mod tests {
         let mut characters = text.char_indices().skip(1).peekable();
         while let Some((at, c)) = characters.next() {
             assert_eq!(lines.position(at), Position { line, column }, "byte {at}");
+            assert_eq!(lines.byte(Position { line, column }), at);
             let next = characters.peek().map(|(_, c)| *c);
             if c == '\n' || c == '\r' && next != Some('\n') {
                 (line, column) = (line + 1, 1);

@@ -134,8 +134,3 @@ pub struct SplitError {
     /// Why, e.g. `string not closed`.
     pub message: &'static str,
 }
-
-/// The place of a byte of a script, as every statement has it.
-pub(crate) fn position(script: &str, at: usize) -> Position {
-    lines::Lines::new(script).position(at)
-}

@@ -53,6 +53,11 @@ impl Substituted {
         };
         Lines::new(&self.source).position(at)
     }
+
+    /// Where a place of [`Self::text`] stands in the user's script.
+    pub fn origin(&self, place: Position) -> Position {
+        self.position(Lines::new(&self.text).byte(place))
+    }
 }
 
 /// The placeholders of a script, in order; those in comments mean nothing, and `$${` is none. None where the script does
@@ -273,5 +278,13 @@ mod tests {
         assert_eq!(place("x}"), (1, 19));
         assert_eq!(place("y;"), (1, 21));
         assert_eq!(place("z"), (2, 5));
+        assert_eq!(
+            done.origin(Position { line: 3, column: 5 }),
+            Position { line: 2, column: 5 }
+        );
+        assert_eq!(
+            done.origin(Position { line: 2, column: 3 }),
+            Position { line: 1, column: 5 }
+        );
     }
 }

@@ -38,6 +38,7 @@ impl ImageOf {
         match &self.inputs.origin {
             Origin::Jar(path) | Origin::Project(path) => path,
             Origin::Sql(files) | Origin::Python(files) => files.first().map_or(Path::new("."), |path| path),
+            Origin::Files(_) => Path::new("."),
         }
     }
 }

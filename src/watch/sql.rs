@@ -136,7 +136,7 @@ impl SqlJob {
         self.made = Some(name.clone());
         let spec = JobSpec {
             name,
-            script: script.text.clone(),
+            program: script.text.clone().into(),
             script_file: PathBuf::from(&self.shown),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
             ..JobSpec::default()

@@ -14,6 +14,7 @@ mod dev;
 mod fakes;
 mod image;
 mod input;
+mod jobs;
 mod real;
 mod topics;
 mod ui;

@@ -46,7 +46,7 @@ pub const BASE_LABEL: &str = "org.opencontainers.image.base.name";
 pub const OWNER: u64 = 9999;
 
 /// Where a file's bytes come from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file of this machine, read when its layer is made.
     Path(PathBuf),
@@ -55,7 +55,7 @@ pub enum Source {
 }
 
 /// A file of an image, owned by [`OWNER`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// Its absolute path in the image.
     pub target: String,

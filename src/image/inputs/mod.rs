@@ -32,6 +32,8 @@ pub enum Origin {
     Sql(Vec<PathBuf>),
     /// Python files; they go into `/opt/flink/usrlib/python`.
     Python(Vec<PathBuf>),
+    /// Files that whoever hands them in has checked, with their places in the image.
+    Files(Vec<File>),
 }
 
 /// All that goes into an image over its base.
@@ -73,6 +75,7 @@ impl Inputs {
             Origin::Project(dir) => project::tool_of(dir).map(|_| ()),
             Origin::Sql(files) => scripts::sql(files, cwd).map(|_| ()),
             Origin::Python(files) => scripts::python(files, cwd).map(|_| ()),
+            Origin::Files(_) => Ok(()),
         }?;
         self.libraries
             .iter()
@@ -103,7 +106,7 @@ impl Inputs {
                 ));
                 Some(built.jar)
             }
-            Origin::Sql(_) | Origin::Python(_) => None,
+            Origin::Sql(_) | Origin::Python(_) | Origin::Files(_) => None,
         };
         let lib = if artifacts.is_empty() {
             None
@@ -190,6 +193,7 @@ impl Inputs {
                 scripts::needs_python(engine, base).await?;
                 (scripts::python(files, &env.cwd)?, files.first())
             }
+            Origin::Files(files) => (files.clone(), None),
             Origin::Jar(_) | Origin::Project(_) => (Vec::new(), None),
         };
         let name = self
@@ -221,6 +225,15 @@ impl Inputs {
             labels: BTreeMap::new(),
         })
     }
+}
+
+/// Names of the jars in a base image's `lib` folder.
+///
+/// # Errors
+/// What the engine answers.
+pub async fn lib_of(engine: &Engine, env: &Env, base: &Base) -> Result<Vec<String>> {
+    let jars = base_lib::jars(engine, env, base).await?;
+    Ok(jars.iter().map(|jar| jar.name()).collect())
 }
 
 /// What the base has already, under its very name, is left out.

@@ -105,7 +105,7 @@ impl Job {
         let check = async {
             let object = session::ready(&place.client, &place.namespace, &place.session).await?;
             let rest = Rest::new(place.client.clone(), &place.namespace, &place.session);
-            room::check(&place.client, &object, &rest, 1).await?;
+            room::check(&place.client, &object, &rest, 1, 0).await?;
             TopicClient::connect(&local).await
         };
         let kafka = stage
@@ -126,7 +126,7 @@ impl Job {
             .replace("${kafka.bootstrap}", &internal);
         let spec = JobSpec {
             name: name.clone(),
-            script,
+            program: script.into(),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), run.clone())]),
             parallelism: Some(1),
             upgrade_mode: UpgradeMode::Savepoint,

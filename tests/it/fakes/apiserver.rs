@@ -627,7 +627,11 @@ fn respond(code: u16, body: &Value) -> Response<Full<Bytes>> {
 }
 
 fn status(code: u16, message: &str) -> Response<Full<Bytes>> {
-    let reason = if code == 404 { "NotFound" } else { "Fake" };
+    let reason = match code {
+        404 => "NotFound",
+        409 => "AlreadyExists",
+        _ => "Fake",
+    };
     let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
                       "message": message, "reason": reason, "code": code});
     respond(code, &body)

@@ -36,6 +36,8 @@ fn answer(path: &str, node: &str, cluster: &str, kafka: u16) -> Response<Full<By
             200,
             json!({"Version": "28.0.0", "ApiVersion": "1.47", "MinAPIVersion": "1.24"}),
         )
+    } else if path.ends_with("/containers/json") {
+        (200, json!([{"Id": node}]))
     } else if path.ends_with(&format!("/containers/{node}/json")) {
         let at = |port: u16| json!([{"HostIp": "127.0.0.1", "HostPort": port.to_string()}]);
         let container = json!({

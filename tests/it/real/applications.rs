@@ -113,7 +113,7 @@ fn image_of(stdout: &str) -> String {
     event["name"].as_str().unwrap().to_owned()
 }
 
-fn copy_of_clicks() -> tempfile::TempDir {
+pub(super) fn copy_of_clicks() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/clicks");
     let source = "src/main/java/com/example/clicks/ClicksPerUser.java";

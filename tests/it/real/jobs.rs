@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::applications::copy_of_clicks;
 use super::steps::{Ran, dev, edit, example_copy, kubectl};
 use super::topics::Topics;
 
@@ -197,4 +198,152 @@ fn each_trap_ends_at_once_with_its_cause_and_leaves_nothing() {
         &["Failed to create directory", "file:/proc/nowhere"],
     );
     trap(same, same, &["--var", "X=1"], &[23], &["--var X"]);
+}
+
+/// What the operator and Flink make for an application, and what it has besides.
+fn objects_of(application: &str) -> String {
+    let selector = format!("app={application},type=flink-native-kubernetes");
+    let made = kubectl(&[
+        "-n",
+        "flink",
+        "get",
+        "pods,services,configmaps,deployments",
+        "-l",
+        &selector,
+        "-o",
+        "name",
+    ]);
+    let own = kubectl(&[
+        "-n",
+        "flink",
+        "get",
+        "flinkdeployments,flinkstatesnapshots,secrets",
+        "-o",
+        "name",
+    ]);
+    let own = own.lines().filter(|line| line.contains(application));
+    made.lines().chain(own).collect::<Vec<_>>().join(" ")
+}
+
+/// `kept` of an upgrade: a savepoint, and its place.
+fn kept(run: &Ran) -> String {
+    let kept = last_json(run)["kept"].clone();
+    assert_eq!(kept["savepoint"], true, "{kept}");
+    kept["path"].as_str().unwrap().to_owned()
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn a_jar_in_the_session_goes_on_from_its_savepoint() {
+    dev(&["up"]).ends_with(0);
+    let _jobs = Jobs(&["it-clicks"]);
+    let project = copy_of_clicks();
+    let dir = project.path().to_str().unwrap();
+    dev(&["image", "build", "--project", dir, "--no-load", "--no-engine"]).ends_with(0);
+    let jar = project.path().join("target/clicks-1.0.jar");
+    let jar = jar.to_str().unwrap();
+    let wrong = dev(&["job", "run", jar, "--name", "it-clicks", "--main", "com.example.Clicks"]).ends_with(26);
+    assert!(
+        wrong.stderr.contains("--main com.example.clicks.ClicksPerUser"),
+        "{}",
+        wrong.stderr
+    );
+    let main = "com.example.clicks.ClicksPerUser";
+    let run = dev(&["job", "run", jar, "--name", "it-clicks", "--main", main, "-o", "json"]).ends_with(0);
+    let id = last_json(&run)["job_id"].as_str().unwrap().to_owned();
+    // whatever the program calls itself, the job is found
+    assert_eq!(flink(&format!("/jobs/{id}"))["name"], "clicks per user");
+    let same = dev(&["job", "upgrade", "it-clicks", jar, "--main", main, "-o", "json"]).ends_with(0);
+    assert_eq!(last_json(&same)["changed"], false);
+    let run = dev(&[
+        "job",
+        "upgrade",
+        "it-clicks",
+        jar,
+        "--main",
+        main,
+        "-o",
+        "json",
+        "--",
+        "again",
+    ])
+    .ends_with(0);
+    let path = kept(&run);
+    assert!(path.contains("savepoint-"), "{path}");
+    let id = last_json(&run)["job_id"].as_str().unwrap().to_owned();
+    let restored = flink(&format!("/jobs/{id}/checkpoints"))["latest"]["restored"].clone();
+    assert_eq!(restored["external_path"], path);
+    dev(&["job", "rm", "it-clicks"]).ends_with(0);
+    assert_eq!(alive("clicks per user"), Vec::<Value>::new());
+    let snapshots = kubectl(&["-n", "flink", "get", "flinkstatesnapshots", "-o", "name"]);
+    assert!(!snapshots.contains("it-clicks"), "{snapshots}");
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn an_application_from_its_script_to_its_end() {
+    dev(&["up"]).ends_with(0);
+    let _jobs = Jobs(&["it-app"]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it-app.sql");
+    let write = |condition: &str| {
+        let script = format!(
+            "CREATE TABLE a (n INT) WITH ('connector' = 'datagen', 'rows-per-second' = '5', 'fields.n.max' = '3');\n\
+             CREATE TABLE b (n INT, c BIGINT, s STRING) WITH ('connector' = 'blackhole');\n\
+             INSERT INTO b SELECT n, COUNT(*), '${{SECRET}}' FROM a WHERE n > {condition} GROUP BY n;\n"
+        );
+        std::fs::write(&file, script).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let script = write("nn");
+    let wrong = dev(&["job", "run", &script, "--application", "--var", "SECRET=geheim"]);
+    assert!(
+        wrong.code == Some(80) && wrong.stderr.contains("it-app.sql:3:"),
+        "{:?} {}",
+        wrong.code,
+        wrong.stderr
+    );
+    assert_eq!(objects_of("it-app"), "");
+    let script = write("0");
+    dev(&[
+        "job",
+        "run",
+        &script,
+        "--application",
+        "--parallelism",
+        "500",
+        "--var",
+        "SECRET=x",
+    ])
+    .ends_with(86);
+    let run = dev(&[
+        "job",
+        "run",
+        &script,
+        "--application",
+        "--var",
+        "SECRET=geheim",
+        "-o",
+        "json",
+    ])
+    .ends_with(0);
+    assert_eq!(last_json(&run)["state"], "RUNNING");
+    dev(&["job", "status", "it-app"]).ends_with(0);
+    let log = dev(&["job", "logs", "it-app"]).ends_with(0).stdout;
+    assert!(log.contains("jobmanager") && !log.contains("geheim"), "{log}");
+    let script = write("1");
+    let run = dev(&[
+        "job",
+        "upgrade",
+        "it-app",
+        &script,
+        "--var",
+        "SECRET=geheim",
+        "-o",
+        "json",
+    ])
+    .ends_with(0);
+    kept(&run);
+    dev(&["job", "rm", "it-app"]).ends_with(0);
+    assert_eq!(objects_of("it-app"), "");
 }

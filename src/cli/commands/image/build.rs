@@ -193,7 +193,7 @@ pub(in crate::cli::commands) async fn base_of(
 ) -> Result<Base> {
     let names = Names::of(profile);
     let usual = match inputs.origin {
-        Origin::Sql(_) => names.session,
+        Origin::Sql(_) | Origin::Files(_) => names.session,
         Origin::Python(_) if profile.session.python => names.pyflink,
         Origin::Jar(_) | Origin::Project(_) | Origin::Python(_) => names.flink,
     };

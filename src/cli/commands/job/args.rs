@@ -12,7 +12,7 @@ use crate::job::logs::Level;
 /// `dev job`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job verify checkpoint orders\n  dev job cancel orders\n  dev job rm orders"
+    after_help = "Examples:\n  dev job run orders.sql                 check, submit, follow until it runs\n  dev job run clicks.jar -- --from now   a class of a jar in the session cluster\n  dev job run orders.sql --application   in a cluster of its own\n  dev job ls\n  dev job status orders\n  dev job logs orders -f --level warn\n  dev job scale orders 2\n  dev job savepoint orders\n  dev job suspend orders\n  dev job resume orders\n  dev job restart orders\n  dev job verify checkpoint orders\n  dev job cancel orders\n  dev job rm orders"
 )]
 pub struct JobArgs {
     /// What to do.
@@ -31,9 +31,9 @@ pub struct Where {
 /// The commands below `dev job`.
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
-    /// Run a SQL script as a job of the session cluster, and follow it until it runs
+    /// Run SQL, a jar or Python in the session cluster or in a cluster of its own, and follow it until it runs
     #[command(
-        after_help = "Before anything is created, the script, its topics and connectors, the session cluster and its free slots are\nchecked. It has run when the operator, its observed generation and Flink agree. A job that does not run, or that\nyou interrupt before it does, is removed again.\n\nIn the script, ${NAME} and ${NAME:-default} are filled by --var; ${kafka.bootstrap} is the profile's broker, and\n${topic.NAME} is NAME.\n\nExamples:\n  dev job run orders.sql\n  dev job run orders.sql --name orders-eu --var REGION=EU --parallelism 2\n  dev job run orders.sql --set execution.checkpointing.interval=10s --upgrade-mode last-state\n  dev job run orders.sql --replace -o json | tail -1 | jq .job_id"
+        after_help = "Before anything is created, the script with its topics and connectors or the jar with its class and its Java, and\nthe room for its tasks are checked. It has run when the operator, its observed generation and Flink agree. A job that does not run, or that\nyou interrupt before it does, is removed again.\n\nWith --application the job gets an image, a JobManager and TaskManagers of its own, sized as the profile's session\ncluster is; without it, it is one of the jobs of the session cluster.\n\nIn a script, ${NAME} and ${NAME:-default} are filled by --var; ${kafka.bootstrap} is the profile's broker, and\n${topic.NAME} is NAME. Values do not stand in Flink's log.\n\nExamples:\n  dev job run orders.sql\n  dev job run orders.sql --name orders-eu --var REGION=EU --parallelism 2\n  dev job run orders.sql --set execution.checkpointing.interval=10s --upgrade-mode last-state\n  dev job run orders.sql --replace -o json | tail -1 | jq .job_id\n  dev job run target/clicks-1.0.jar --main com.example.Clicks -- --topic clicks\n  dev job run orders.sql --application --connector jdbc --upgrade-mode savepoint\n  dev job run orders.sql --from-savepoint file:///flink/savepoints/savepoint-ab12cd-0123456789ab"
     )]
     Run(Run),
     /// List the jobs of the session cluster and the applications
@@ -61,6 +61,11 @@ pub enum JobCommand {
         after_help = "Other jobs of the same session cluster write into the same log.\n\nExamples:\n  dev job logs orders --level warn\n  dev job logs orders -f --since 1m\n  dev job logs orders --previous"
     )]
     Logs(Logs),
+    /// Let a job go on with another program, and keep its state
+    #[command(
+        after_help = "The new program is checked before the job is touched. Its state is kept by a savepoint, or as the job's upgrade\nmode says; what it began from is shown, and a job that began anew is an error. The same file changes nothing.\n\nExamples:\n  dev job upgrade orders orders.sql\n  dev job upgrade clicks target/clicks-1.1.jar --upgrade-mode last-state\n  dev job upgrade orders orders.sql --from-savepoint file:///flink/savepoints/savepoint-ab12cd-0123456789ab\n  dev job upgrade orders orders.sql -o json | tail -1 | jq .kept"
+    )]
+    Upgrade(Upgrade),
     /// Take a savepoint, and print where it is
     #[command(
         after_help = "Examples:\n  dev job savepoint orders\n  dev job savepoint orders --path s3://bucket/savepoints"
@@ -132,8 +137,8 @@ pub struct One {
 /// Where, and for how long.
 #[derive(Debug, Args)]
 pub struct How {
-    /// How long it may take until it is seen
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    /// How long it may take until it is seen; an application's cluster goes and comes with most changes
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration)]
     pub within: Duration,
     #[command(flatten)]
     /// The environment.
@@ -195,27 +200,27 @@ impl From<LogLevel> for Level {
 /// `dev job run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The script
-    #[arg(value_name = "FILE.sql", value_hint = ValueHint::FilePath)]
-    pub script: PathBuf,
+    /// The SQL script, the jar, or the Python program
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
     /// The session cluster [default: the profile's]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "application")]
     pub session: Option<String>,
+    /// Run it in a cluster of its own, from an image of its own
+    #[arg(long)]
+    pub application: bool,
     /// The job's name [default: the file's]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Its parallelism [default: what the script sets, or 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub parallelism: Option<u32>,
-    /// A setting of the job, over the session cluster's
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    pub set: Vec<(String, String)>,
-    /// A value for ${NAME} in the script
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub var: Vec<(String, String)>,
+    #[command(flatten)]
+    /// What runs.
+    pub what: What,
     /// What becomes of its state when it is changed or suspended
     #[arg(long, value_name = "MODE", default_value = "stateless")]
     pub upgrade_mode: Mode,
+    /// Begin from this savepoint or checkpoint
+    #[arg(long, value_name = "URI")]
+    pub from_savepoint: Option<String>,
     /// Remove a job of that name first
     #[arg(long)]
     pub replace: bool,
@@ -228,6 +233,63 @@ pub struct Run {
     #[command(flatten)]
     /// The environment.
     pub place: Where,
+    /// Arguments of a jar's class or of a Python program
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// `dev job upgrade`.
+#[derive(Debug, Args)]
+pub struct Upgrade {
+    /// The job
+    pub name: String,
+    /// The SQL script, the jar, or the Python program
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    #[command(flatten)]
+    /// What runs.
+    pub what: What,
+    /// How its state is kept, now and later [default: the job's own; a savepoint, if that is `stateless`]
+    #[arg(long, value_name = "MODE")]
+    pub upgrade_mode: Option<Mode>,
+    /// Begin from this savepoint or checkpoint, not from the state that the job has now
+    #[arg(long, value_name = "URI")]
+    pub from_savepoint: Option<String>,
+    /// Drop state that the new program has no place for
+    #[arg(long)]
+    pub allow_non_restored_state: bool,
+    #[command(flatten)]
+    /// How.
+    pub how: How,
+    /// Arguments of a jar's class or of a Python program
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// What a job runs, besides its file.
+#[derive(Debug, Args)]
+pub struct What {
+    /// The class of a jar [default: the jar's manifest names it]
+    #[arg(long, value_name = "CLASS")]
+    pub main: Option<String>,
+    /// Its parallelism [default: what the script sets, or 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub parallelism: Option<u32>,
+    /// A setting of the job, over its cluster's
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+    /// A value for ${NAME} in the script
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub var: Vec<(String, String)>,
+    /// A connector or format for an application's image: its name, or GROUP:ARTIFACT:VERSION
+    #[arg(long = "connector", value_name = "NAME")]
+    pub connectors: Vec<String>,
+    /// A jar for an application's image
+    #[arg(long = "lib", value_name = "JAR", value_hint = ValueHint::FilePath)]
+    pub libraries: Vec<PathBuf>,
+    /// The image below an application's [default: Flink's; for SQL the session cluster's]
+    #[arg(long, value_name = "IMAGE")]
+    pub base: Option<String>,
 }
 
 /// What becomes of a job's state.

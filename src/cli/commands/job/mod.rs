@@ -5,6 +5,7 @@ mod change;
 mod logs;
 mod look;
 mod run;
+mod upgrade;
 pub(in crate::cli) mod verify;
 
 use std::process::ExitCode;
@@ -16,11 +17,12 @@ use crate::cli::session::Session;
 use crate::config::Profile;
 use crate::diag::{Failure, Reason, Result};
 use crate::environment::{self, Context};
-use crate::job::Place;
+use crate::job::{Place, Workshop};
 
 pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCode> {
     match command {
         JobCommand::Run(args) => run::run(session, &args).await,
+        JobCommand::Upgrade(args) => upgrade::run(session, &args).await,
         JobCommand::Ls { place } => look::list(session, &place).await,
         JobCommand::Status { name, place } => look::status(session, &name, &place).await,
         JobCommand::Logs(args) => logs::run(session, &args).await,
@@ -39,6 +41,11 @@ pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCo
 
 /// The profile's cluster and what runs in it.
 pub(super) async fn place(session: &Session, place: &Where) -> Result<Place> {
+    Ok(opened(session, place).await?.0)
+}
+
+/// The same, and what files are brought into it with.
+async fn opened(session: &Session, place: &Where) -> Result<(Place, Workshop)> {
     let profile = Profile::load(&session.env, place.profile.as_deref())?;
     let context = Context::open(&session.env, profile).await?;
     let endpoints = environment::listening(&context).await?;
@@ -51,10 +58,18 @@ pub(super) async fn place(session: &Session, place: &Where) -> Result<Place> {
         let found = endpoints.iter().find(|e| e.name == "Kafka" && e.from == from);
         found.map(|e| e.address.clone())
     };
-    Ok(Place {
+    let nodes = context.kind.running_nodes(&context.engine).await?;
+    let place = Place {
         client: context.client().await?,
         namespace: profile.session.namespace.clone(),
         session: profile.session.name.clone(),
         kafka: kafka("this machine").zip(kafka("in the cluster")),
-    })
+    };
+    let workshop = Workshop {
+        engine: context.engine.clone(),
+        env: session.env.clone(),
+        nodes: nodes.into_iter().map(|node| node.name).collect(),
+        profile: profile.clone(),
+    };
+    Ok((place, workshop))
 }

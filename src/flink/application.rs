@@ -1,0 +1,58 @@
+//! An application: a `FlinkDeployment` with a job of its own.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+
+use kube::Client;
+use serde_json::{Value, json};
+
+use super::follow::Followed;
+use super::job::{JobSpec, job_of, labels_of};
+use crate::diag::Result;
+
+/// The kind of an application's object.
+const KIND: &str = "FlinkDeployment";
+
+/// An application that was submitted.
+#[derive(Debug, Clone)]
+pub struct Application(Followed);
+
+impl Deref for Application {
+    type Target = Followed;
+
+    fn deref(&self) -> &Followed {
+        &self.0
+    }
+}
+
+impl Application {
+    /// Creates the object of a job; `cluster` is a `FlinkDeployment` without one, whose image has the program.
+    ///
+    /// # Errors
+    /// Those of [`super::SessionJob::submit`].
+    pub async fn submit(client: &Client, namespace: &str, spec: &JobSpec, cluster: &Value) -> Result<Self> {
+        let job = Self::of(client, namespace, &spec.name, spec.script_file.clone());
+        job.create(object(spec, namespace, cluster)).await?;
+        Ok(job)
+    }
+
+    /// One that is there.
+    pub fn of(client: &Client, namespace: &str, name: &str, file: PathBuf) -> Self {
+        Self(Followed::new(client, namespace, KIND, name, name).of_file(file))
+    }
+}
+
+/// The object that the operator runs.
+pub(super) fn object(spec: &JobSpec, namespace: &str, cluster: &Value) -> Value {
+    let mut deployment = cluster["spec"].clone();
+    deployment["job"] = job_of(spec);
+    for (key, value) in &spec.settings {
+        deployment["flinkConfiguration"][key] = json!(value);
+    }
+    json!({
+        "apiVersion": "flink.apache.org/v1beta1",
+        "kind": KIND,
+        "metadata": { "name": spec.name, "namespace": namespace, "labels": labels_of(spec) },
+        "spec": deployment,
+    })
+}

@@ -1,0 +1,135 @@
+//! Values for the placeholders of a script that is run by itself. They are handed to the SQL runner beside the script,
+//! which it logs as the user wrote it; and what a value says is not shown where Flink or the operator repeats it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::nearest;
+use crate::diag::Failure;
+use crate::sql::{Position, Problem, placeholders};
+
+/// Shorter values are no secrets, and would be found in all kinds of words.
+const SHORTEST_SECRET: usize = 4;
+
+/// What the SQL runner is to put in, by the names that the script has. `given` are the user's; `bootstrap` is what
+/// `${kafka.bootstrap}` stands for, and `${topic.NAME}` is NAME itself, so that the script of a test case runs by
+/// itself, too.
+///
+/// # Errors
+/// At the place of a placeholder that has no value; at the start, for a variable that the script does not have.
+pub(super) fn values(
+    script: &str,
+    given: &BTreeMap<String, String>,
+    bootstrap: Option<&str>,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let found = placeholders(script);
+    let names: BTreeSet<&str> = found.iter().map(|p| name_of(p.name)).collect();
+    if let Some(unused) = given.keys().find(|name| !names.contains(name.as_str())) {
+        let next = match nearest(unused, names.iter().copied()) {
+            Some(near) => format!("did you mean --var {near}=…?"),
+            None => format!("write ${{{unused}}} in the script, or leave --var {unused} out"),
+        };
+        return Err(Problem {
+            position: Position { line: 1, column: 1 },
+            width: 1,
+            message: format!("the script has no `${{{unused}}}` for --var {unused}"),
+            next: Some(next),
+        });
+    }
+    let mut values = BTreeMap::new();
+    for placeholder in &found {
+        let name = name_of(placeholder.name);
+        let value = match (given.get(name), name.strip_prefix("topic.")) {
+            (Some(value), _) => Some(value.as_str()),
+            (None, Some(topic)) => Some(topic),
+            (None, None) if name == "kafka.bootstrap" => bootstrap,
+            (None, None) => None,
+        };
+        if let Some(value) = value {
+            values.insert(name.to_owned(), value.to_owned());
+        } else if !placeholder.has_default() {
+            let (message, next) = without_value(name, given);
+            return Err(Problem {
+                position: placeholder.position,
+                width: placeholder.name.chars().count() + "${}".len(),
+                message,
+                next: Some(next),
+            });
+        }
+    }
+    Ok(values)
+}
+
+fn without_value(name: &str, given: &BTreeMap<String, String>) -> (String, String) {
+    if name == "kafka.bootstrap" {
+        let message = "`${kafka.bootstrap}`: the profile has no Kafka";
+        return (message.to_owned(), "add --var kafka.bootstrap=HOST:PORT".to_owned());
+    }
+    let next = match nearest(name, given.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean ${{{near}}}?"),
+        None => format!("add --var {name}=VALUE, or write ${{{name}:-DEFAULT}}"),
+    };
+    (format!("`${{{name}}}` has no value"), next)
+}
+
+/// `NAME` of `NAME:-default`.
+fn name_of(inside: &str) -> &str {
+    inside.split_once(":-").map_or(inside, |(name, _)| name)
+}
+
+/// A failure without the values of variables whose names say that they are secrets.
+pub(super) fn masked(failure: Failure, values: &BTreeMap<String, String>) -> Failure {
+    const SECRET: [&str; 6] = ["pass", "secret", "token", "credential", "key", "jaas"];
+    let secrets = values.iter().filter(|(name, value)| {
+        let name = name.to_lowercase();
+        value.len() >= SHORTEST_SECRET && SECRET.iter().any(|word| name.contains(word))
+    });
+    secrets.fold(failure, |failure, (name, value)| {
+        // as it stands, and as it stands in a quoted text
+        let quoted = value.replace('\'', "''");
+        let shown = format!("${{{name}}}");
+        failure.map_texts(|text| text.replace(value.as_str(), &shown).replace(&quoted, &shown))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Reason;
+
+    fn vars(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+        all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn values_are_those_that_the_script_asks_for() {
+        let script = "-- ${no}\nSELECT '${A}', '${B:-b c}', $${x} FROM ${topic.orders}; '${kafka.bootstrap:-y}'";
+        let values = values(script, &vars(&[("A", "it's")]), Some("kafka:9092")).unwrap();
+        let wanted = [
+            ("A", "it's"),
+            ("kafka.bootstrap", "kafka:9092"),
+            ("topic.orders", "orders"),
+        ];
+        assert_eq!(values, vars(&wanted));
+    }
+
+    #[test]
+    fn what_has_no_value_is_told_at_its_place() {
+        let problem = values("a\n b ${REGON}", &vars(&[]), None).unwrap_err();
+        assert_eq!((problem.position.line, problem.position.column), (2, 4));
+        assert!(problem.next.unwrap().contains("--var REGON=VALUE"));
+        let problem = values("${REGION}", &vars(&[("REGON", "EU")]), None).unwrap_err();
+        assert!(problem.message.contains("--var REGON"), "{}", problem.message);
+        assert_eq!(problem.next.as_deref(), Some("did you mean --var REGION=…?"));
+        assert!(values("'${kafka.bootstrap}'", &vars(&[]), None).is_err());
+        assert!(values("'${kafka.bootstrap:-x}'", &vars(&[]), None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn secrets_are_not_repeated() {
+        let values = vars(&[("DB_PASSWORD", "s'cret"), ("REGION", "Europe"), ("KEY", "a")]);
+        let failure = Failure::new(Reason::JobFailed, "no s'cret in Europe").evidence("'s''cret' a");
+        let failure = masked(failure, &values);
+        assert_eq!(failure.detail().message, "no ${DB_PASSWORD} in Europe");
+        assert_eq!(failure.detail().evidence, ["'${DB_PASSWORD}' a"]);
+    }
+}
