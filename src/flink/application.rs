@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
@@ -12,6 +13,10 @@ use crate::diag::Result;
 
 /// The kind of an application's object.
 const KIND: &str = "FlinkDeployment";
+
+/// How long the operator's errors of a start may last: it looks for a volume, then for a JobManager, then for a job in it,
+/// and calls each an error that is not there yet. What is really wrong is seen at the pods, or told by Flink.
+const STARTS: Duration = Duration::from_secs(120);
 
 /// An application that was submitted.
 #[derive(Debug, Clone)]
@@ -38,7 +43,8 @@ impl Application {
 
     /// One that is there.
     pub fn of(client: &Client, namespace: &str, name: &str, file: PathBuf) -> Self {
-        Self(Followed::new(client, namespace, KIND, name, name).of_file(file))
+        let followed = Followed::new(client, namespace, KIND, name, name);
+        Self(followed.of_file(file).with_tries(STARTS))
     }
 }
 

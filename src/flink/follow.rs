@@ -35,6 +35,8 @@ pub struct Followed {
     pub(super) rest: Rest,
     pub(super) name: String,
     events: Api<Event>,
+    /// How long the operator may try again before its errors count.
+    tries: Duration,
     /// The user's file, for messages.
     script_file: PathBuf,
 }
@@ -53,8 +55,15 @@ impl Followed {
             rest: Rest::new(client.clone(), namespace, cluster),
             name: name.to_owned(),
             events: Api::namespaced(client.clone(), namespace),
+            tries: TRIES,
             script_file: PathBuf::new(),
         }
+    }
+
+    /// With another patience for errors of the operator that pass.
+    pub(super) fn with_tries(mut self, tries: Duration) -> Self {
+        self.tries = tries;
+        self
     }
 
     /// With the user's file, at which failures are told.
@@ -159,7 +168,7 @@ impl Followed {
             let now = match judge(&object, flink.as_ref(), &self.script_file) {
                 Err(failure) => return failure,
                 Ok(Phase::Waiting(reason)) if reason.starts_with(TRIES_AGAIN) => {
-                    if trouble.get_or_insert_with(Instant::now).elapsed() >= TRIES {
+                    if trouble.get_or_insert_with(Instant::now).elapsed() >= self.tries {
                         let message = "the operator could not submit the job";
                         return Failure::new(Reason::JobSubmitFailed, message)
                             .evidence(reason)

@@ -131,10 +131,10 @@ async fn other(place: &Place, wanted: &Wanted) -> Result<Option<Managed>> {
     match old {
         Some(old) if !wanted.replace => {
             let kind = match old.kind {
-                Kind::Session => "job",
-                Kind::Application => "application",
+                Kind::Session => "a job",
+                Kind::Application => "an application",
             };
-            let message = format!("a {kind} `{}` is there already", wanted.name);
+            let message = format!("{kind} `{}` is there already", wanted.name);
             Err(Failure::new(Reason::JobExists, message)
                 .next(format!("dev job status {}", wanted.name))
                 .next(format!(
