@@ -112,6 +112,13 @@ impl Failure {
         self
     }
 
+    /// Adds what to do next, before all that was said so far.
+    #[must_use]
+    pub fn next_first(mut self, command: impl Into<String>) -> Self {
+        self.0.next.insert(0, command.into());
+        self
+    }
+
     /// With each of its texts changed: message, evidence and advice.
     #[must_use]
     pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::refusal::{RUNNER_REFUSES, deepest, refusal};
+use super::refusal::{deepest, is_of_runner, refusal};
 use crate::diag::{Failure, Reason};
 
 /// Failures of a job, each followed by a restart, from which on it counts as failed: with a restart strategy that
@@ -162,7 +162,7 @@ fn failed(flink: &JobDetails, script: &std::path::Path) -> Result<(), Failure> {
         _ if restarts >= RESTARTS => format!("the job failed {restarts} times and is restarted again and again"),
         _ => return Ok(()),
     };
-    if let Some(trace) = flink.exceptions.first().filter(|trace| trace.contains(RUNNER_REFUSES)) {
+    if let Some(trace) = flink.exceptions.first().filter(|trace| is_of_runner(trace)) {
         return Err(refusal(trace).failure(script));
     }
     let mut failure = Failure::new(Reason::JobFailed, what);

@@ -25,11 +25,22 @@ pub struct Refusal {
 }
 
 /// What stands in a stack trace before the SQL runner's own line.
-pub(super) const RUNNER_REFUSES: &str = "SqlScriptException: ";
+const RUNNER_REFUSES: &str = "SqlScriptException: ";
+/// The same of the runner of Python programs.
+const PYTHON_REFUSES: &str = "PythonScriptException: ";
+
+/// Whether a stack trace has a line of one of our runners.
+pub(super) fn is_of_runner(trace: &str) -> bool {
+    trace.contains(RUNNER_REFUSES) || trace.contains(PYTHON_REFUSES)
+}
 
 /// Reads the text of `status.error` (or of an event).
 pub fn refusal(status_error: &str) -> Refusal {
     let texts = texts(status_error);
+    let python = texts.iter().find_map(|text| text.split_once(PYTHON_REFUSES));
+    if let Some((_, line)) = python {
+        return of_python(first_line(line));
+    }
     for mark in [RUNNER_REFUSES, "The main method caused an error: "] {
         for text in &texts {
             if let Some(at) = text.find(mark) {
@@ -132,6 +143,18 @@ fn of_runner(line: &str) -> Refusal {
         None => refusal.message = message.to_owned(),
     }
     refusal
+}
+
+/// `FILE:L: message`, or a message alone.
+fn of_python(line: &str) -> Refusal {
+    let place = line.split_once(".py:").and_then(|(_, rest)| rest.split_once(": "));
+    let found = place.and_then(|(row, message)| Some((row.parse().ok()?, message)));
+    let (row, message) = found.unwrap_or((0, line));
+    Refusal {
+        place: (row, 0),
+        message: message.to_owned(),
+        ..Refusal::default()
+    }
 }
 
 /// `L:C: rest`.

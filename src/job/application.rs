@@ -90,7 +90,7 @@ pub(super) async fn draft(workshop: &Workshop, code: &Code, name: &str, extras: 
 }
 
 /// A jar that says nothing of what is to be started.
-pub(super) fn no_class(jar: &std::path::Path) -> Failure {
+fn no_class(jar: &std::path::Path) -> Failure {
     let message = format!("{} names no class to start in its manifest", jar.display());
     Failure::new(Reason::JarInvalid, message).next("add --main CLASS")
 }

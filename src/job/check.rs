@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::application::{self, Draft, Extras, no_class};
-use super::code::{Code, JarCode};
+use super::application::{self, Draft, Extras};
+use super::code::{Code, JarCode, PYTHON_JAR};
 use super::managed::{Kind, Managed};
 use super::run::{Cluster, Place, Wanted, Workshop};
 use super::{room, session};
@@ -71,21 +71,15 @@ pub(super) async fn program(
                 base: Some(text(&session, "/spec/image").to_owned()),
                 ..Extras::default()
             };
-            let draft = application::draft(workshop_of(workshop)?, code, &wanted.name, &extras, cx).await?;
-            if draft.main().is_none() {
-                return Err(no_class(&jar.shown));
-            }
-            Some(draft)
+            Some(application::draft(workshop_of(workshop)?, code, &wanted.name, &extras, cx).await?)
         }
         (Cluster::Session, Code::Python(python)) => {
-            let message = format!(
-                "{} cannot run in the session cluster: its image has no Python",
-                python.shown.display()
-            );
-            return Err(Failure::new(Reason::ImageUnavailable, message).next(format!(
-                "dev job run {} --application --base IMAGE",
-                python.shown.display()
-            )));
+            session::ready(&place.client, &place.namespace, &place.session).await?;
+            let rest = Rest::new(place.client.clone(), &place.namespace, &place.session);
+            if !session::jars(&rest).await?.iter().any(|jar| jar == PYTHON_JAR) {
+                return Err(no_python(&place.session, &python.shown));
+            }
+            None
         }
     };
     let told = match &wanted.code {
@@ -112,6 +106,14 @@ fn fits_upload(jar: &JarCode, session: &Value) -> Result<()> {
     Err(Failure::new(Reason::JarInvalid, message)
         .next("add --application")
         .next("set `session: {config: {rest.server.max-content-length: BYTES}}` in the profile, then `dev up`"))
+}
+
+fn no_python(session: &str, file: &std::path::Path) -> Failure {
+    let message = format!(
+        "the image of the session cluster `{session}` has no Python, which {} needs",
+        file.display()
+    );
+    Failure::new(Reason::ImageUnavailable, message).next("set `session: {python: true}` in the profile, then `dev up`")
 }
 
 fn workshop_of(workshop: Option<&Workshop>) -> Result<&Workshop> {

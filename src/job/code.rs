@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
 use bytes::Bytes;
 
 use super::script::Script;
+use crate::diag::{Failure, Reason, Result};
 use crate::flink::{Program, SQL_RUNNER, runner_args};
 use crate::image::app::{File, Source};
 use crate::image::inputs::Origin;
@@ -15,8 +17,12 @@ use crate::image::inputs::Origin;
 const SCRIPTS: &str = "/opt/flink/usrlib/sql";
 /// The SQL runner's jar in the session image. An application has to name a jar, even one of `lib`.
 pub(super) const RUNNER_JAR: &str = "sql-runner.jar";
-/// The class that starts a Python program; it lies in Flink's own jar for Python.
+/// The class that starts a Python program of an image; it lies in Flink's own jar for Python.
 const PYTHON_DRIVER: &str = "org.apache.flink.client.python.PythonDriver";
+/// The class that starts one in a session cluster, with the program in its arguments.
+const PYTHON_SCRIPT: &str = "io.github.flinkdev.python.PythonScript";
+/// The jar that it lies in: a session image with Python has it.
+pub(super) const PYTHON_JAR: &str = "python-script.jar";
 
 /// What is run.
 #[derive(Debug, Clone)]
@@ -51,6 +57,35 @@ pub struct PythonCode {
     pub shown: PathBuf,
     /// What it is given.
     pub args: Vec<String>,
+}
+
+impl PythonCode {
+    /// What a session cluster starts: the program travels in the arguments, as a SQL script does.
+    ///
+    /// # Errors
+    /// [`Reason::FileUnreadable`].
+    pub(super) fn in_session(&self) -> Result<Program> {
+        let text = fs_err::read(&self.path).map_err(|e| {
+            Failure::new(Reason::FileUnreadable, "a program cannot be read")
+                .at(&self.shown, 0, 0)
+                .cause(&e)
+        })?;
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let mut args = vec![
+            "--file".to_owned(),
+            format!("{name}={text}"),
+            "--script".to_owned(),
+            name.into_owned(),
+            "--".to_owned(),
+        ];
+        args.extend(self.args.iter().cloned());
+        Ok(Program::Class {
+            jar: None,
+            class: Some(PYTHON_SCRIPT.to_owned()),
+            args,
+        })
+    }
 }
 
 impl Code {

@@ -117,7 +117,8 @@ pub(super) async fn kept(job: &Managed, before: &Look, now: &Look, cx: &StepCx) 
     let history = wrote["history"].as_array();
     let entry = history.into_iter().flatten().find(|entry| entry["id"] == id);
     Ok(Some(Kept {
-        savepoint: restored["is_savepoint"] == true,
+        // a checkpoint that a job is told to begin from is a savepoint to Flink
+        savepoint: restored["is_savepoint"] == true && !path.contains("/chk-"),
         path,
         id,
         bytes: entry.and_then(|entry| entry["state_size"].as_u64()),

@@ -55,6 +55,7 @@ pub(super) async fn bring(
             };
             Ok(ready(program, None, None))
         }
+        (Code::Python(python), None, _) => Ok(ready(python.in_session()?, None, None)),
         (Code::Jar(jar), Some(draft), Some(workshop)) => {
             let bringing = stage("jar", format!("jar {}", jar.shown.display()));
             let cancel = bringing.cx().cancel().clone();

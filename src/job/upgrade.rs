@@ -275,9 +275,14 @@ async fn with_state(job: &Managed, upgrade: &Upgrade, failure: Failure) -> Failu
     if path.is_empty() || upgrade.from.as_deref() == Some(path) {
         return failure;
     }
-    failure
-        .evidence(format!("its state was kept: {path}"))
-        .next(format!("dev job upgrade {} FILE --from-savepoint {path}", job.name))
+    let again = format!("dev job upgrade {} FILE --from-savepoint {path}", job.name);
+    let failure = failure.evidence(format!("its state was kept: {path}"));
+    // Flink's own word for it is an option of another program
+    if failure.detail().message.contains("allowNonRestoredState") {
+        let dropping = format!("{again} --allow-non-restored-state");
+        return failure.next_first(dropping).next_first(again);
+    }
+    failure.next_first(again)
 }
 
 #[cfg(test)]
