@@ -12,7 +12,7 @@ use super::run::Workshop;
 use crate::component::{Component as _, SessionCluster};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
-use crate::flink::Program;
+use crate::flink::{Program, state};
 use crate::image::app::{self, Base, MAIN_LABEL, Targets};
 use crate::image::inputs::{self, Gathered, Inputs};
 use crate::image::{Names, app::Into as Folder};
@@ -53,6 +53,7 @@ pub(super) async fn draft(workshop: &Workshop, code: &Code, name: &str, extras: 
     let names = Names::of(profile);
     let usual = match code {
         Code::Sql(_) => names.session,
+        Code::Python(_) if profile.session.python => names.pyflink,
         Code::Jar(_) | Code::Python(_) => names.flink,
     };
     let base = Base::find(engine, extras.base.as_deref().unwrap_or(&usual)).await?;
@@ -139,6 +140,9 @@ pub(super) fn cluster(workshop: &Workshop, code: &Code, name: &str, image: &str)
         // TaskManagers of the session are there before a job and after it; here they come and go with it
         settings.remove("slotmanager.number-of-slots.min");
         settings.remove("resourcemanager.taskmanager-timeout");
+        // its state is kept in folders of its own
+        let own = state::of_cluster(&workshop.profile.flink.state, name);
+        settings.extend(own.into_iter().map(|(key, value)| (key, json!(value))));
     }
     if !values(code).1.is_empty() {
         let pod = &mut cluster["spec"]["jobManager"]["podTemplate"]["spec"];

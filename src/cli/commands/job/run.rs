@@ -1,5 +1,6 @@
 //! `dev job run`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,7 +9,8 @@ use crate::cli::output::human_duration;
 use crate::cli::session::Session;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::EventKind;
-use crate::job::{self, Cluster, Code, Extras, JarCode, Place, PythonCode, Script, Started, Wanted};
+use crate::flink::state;
+use crate::job::{self, Cluster, Code, Extras, JarCode, Place, PythonCode, Script, Started, Wanted, Workshop};
 
 pub(super) async fn run(session: &Session, args: &Run) -> Result<ExitCode> {
     // what is typed wrong is told before a cluster is asked
@@ -23,7 +25,7 @@ pub(super) async fn run(session: &Session, args: &Run) -> Result<ExitCode> {
         code: code(session, &args.file, &args.what, &args.args, &place)?,
         cluster,
         parallelism: args.what.parallelism,
-        settings: args.what.set.iter().cloned().collect(),
+        settings: settings(&workshop, &args.what),
         upgrade_mode: args.upgrade_mode.into(),
         from: args.from_savepoint.clone(),
         replace: args.replace,
@@ -48,6 +50,13 @@ pub(super) async fn run(session: &Session, args: &Run) -> Result<ExitCode> {
     );
     session.result(&next, &started);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Those of a job that is meant to stay, and what was set over them.
+fn settings(workshop: &Workshop, what: &What) -> BTreeMap<String, String> {
+    let mut settings = state::of_jobs(&workshop.profile.flink.state);
+    settings.extend(what.set.iter().cloned());
+    settings
 }
 
 /// What the file is, by its ending; only what goes with it may be said of it.
