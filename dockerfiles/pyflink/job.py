@@ -54,6 +54,7 @@ def run(folder, kind, name, arguments):
 def main(folder, kind, name, *arguments):
     try:
         run(folder, kind, name, arguments)
+        return 0
     except SystemExit as end:
         if end.code in (None, 0):
             return 0
