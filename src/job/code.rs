@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use bytes::Bytes;
 
+use super::modules;
 use super::script::Script;
-use crate::diag::{Failure, Reason, Result};
+use crate::diag::Result;
 use crate::flink::{Program, SQL_RUNNER, runner_args};
 use crate::image::app::{File, Source};
 use crate::image::inputs::Origin;
@@ -60,25 +61,19 @@ pub struct PythonCode {
 }
 
 impl PythonCode {
-    /// What a session cluster starts: the program travels in the arguments, as a SQL script does.
+    /// What a session cluster starts: the program travels in the arguments, as a SQL script does, and with it the modules
+    /// beside it that it imports.
     ///
     /// # Errors
-    /// [`Reason::FileUnreadable`].
+    /// As [`modules::files`].
     pub(super) fn in_session(&self) -> Result<Program> {
-        let text = fs_err::read(&self.path).map_err(|e| {
-            Failure::new(Reason::FileUnreadable, "a program cannot be read")
-                .at(&self.shown, 0, 0)
-                .cause(&e)
-        })?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let text = base64::engine::general_purpose::STANDARD.encode(text);
-        let mut args = vec![
-            "--file".to_owned(),
-            format!("{name}={text}"),
-            "--script".to_owned(),
-            name.into_owned(),
-            "--".to_owned(),
-        ];
+        let mut args = Vec::new();
+        for (path, text) in modules::files(&self.path, &self.shown)? {
+            let text = base64::engine::general_purpose::STANDARD.encode(text);
+            args.extend(["--file".to_owned(), format!("{path}={text}")]);
+        }
+        args.extend(["--script".to_owned(), name.into_owned(), "--".to_owned()]);
         args.extend(self.args.iter().cloned());
         Ok(Program::Class {
             jar: None,

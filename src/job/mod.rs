@@ -9,6 +9,7 @@ mod code;
 mod connectors;
 pub mod logs;
 mod managed;
+mod modules;
 mod name;
 mod remove;
 mod report;
