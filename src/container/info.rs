@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Engine;
-use crate::diag::{Failure, Reason, Result};
+use crate::diag::Result;
 
 /// The engine and its machine.
 #[derive(Debug, Clone, Serialize)]
@@ -47,27 +47,6 @@ pub struct EngineInfo {
 }
 
 impl Engine {
-    /// Host of the registry that names without one belong to, as the engine has it; asked once.
-    ///
-    /// # Errors
-    /// [`Reason::EngineError`] if the engine does not tell.
-    pub async fn default_registry(&self) -> Result<&str> {
-        let ask = || async {
-            let info = self
-                .docker
-                .info()
-                .await
-                .map_err(|e| self.failed("describe itself", &e))?;
-            let indexes = info.registry_config.and_then(|r| r.index_configs).unwrap_or_default();
-            indexes
-                .into_values()
-                .find(|index| index.official == Some(true))
-                .and_then(|index| index.name)
-                .ok_or_else(|| Failure::new(Reason::EngineError, "the engine does not tell its default registry"))
-        };
-        self.registry.get_or_try_init(ask).await.map(String::as_str)
-    }
-
     /// Asks the engine what it is.
     ///
     /// # Errors

@@ -52,6 +52,8 @@ pub struct ContainerInfo {
     pub name: String,
     /// Whether it runs.
     pub running: bool,
+    /// Its first process, as the engine's machine knows it; 0 while it does not run.
+    pub pid: u32,
     /// Name of its image, as it was given.
     pub image: String,
     /// Id of its image.
@@ -64,6 +66,8 @@ pub struct ContainerInfo {
     pub ports: BTreeMap<u16, u16>,
     /// When it started, in RFC 3339.
     pub started_at: String,
+    /// What is mounted in it: the path there to the path on the engine's machine.
+    pub mounts: BTreeMap<String, String>,
 }
 
 impl ContainerInfo {
@@ -249,6 +253,7 @@ fn describe(container: ContainerInspectResponse) -> ContainerInfo {
         id: container.id.unwrap_or_default(),
         name: container.name.unwrap_or_default().trim_start_matches('/').to_owned(),
         running: state.running.unwrap_or_default(),
+        pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default(),
         image: config.image.unwrap_or_default(),
         image_id: container.image.unwrap_or_default(),
         labels: config.labels.unwrap_or_default().into_iter().collect(),
@@ -257,5 +262,11 @@ fn describe(container: ContainerInspectResponse) -> ContainerInfo {
             .collect(),
         ports: ports.collect(),
         started_at: state.started_at.unwrap_or_default(),
+        mounts: container
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| Some((mount.destination?, mount.source?)))
+            .collect(),
     }
 }

@@ -9,14 +9,17 @@ mod files;
 mod images;
 mod info;
 mod inspect;
+mod ping;
 #[cfg(test)]
 mod real_tests;
+mod registry;
 mod transfer;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use tokio::sync::OnceCell;
 
 use crate::diag::{Failure, Reason, Result};
@@ -37,6 +40,9 @@ use endpoint::Endpoint;
 /// Bound of [`Engine::connect`].
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Bound of a ping; an engine that does not answer it is asked in another way.
+const PING: Duration = Duration::from_secs(2);
+
 /// How long an ordinary request may take until its answer begins, in seconds.
 const REQUEST_S: u64 = 60;
 
@@ -55,6 +61,8 @@ pub struct Engine {
     endpoint: String,
     local: bool,
     registry: Arc<OnceCell<String>>,
+    /// Where the default registry of this engine is noted.
+    note: Option<PathBuf>,
 }
 
 impl Engine {
@@ -67,9 +75,10 @@ impl Engine {
     pub async fn connect(env: &Env) -> Result<Self> {
         let endpoint = endpoint::find(env)?;
         let shown = endpoint.display();
+        let mut pong = None;
         if let Endpoint::Unix(path) = &endpoint {
             // bollard tells neither a missing socket from a dead one, nor either from one that is not permitted
-            tokio::time::timeout(CONNECT, tokio::net::UnixStream::connect(path))
+            let stream = tokio::time::timeout(CONNECT, tokio::net::UnixStream::connect(path))
                 .await
                 .map_err(|_| unreachable(&shown).evidence("no answer within 5 s"))?
                 .map_err(|error| match error.kind() {
@@ -78,23 +87,37 @@ impl Engine {
                     }
                     _ => unreachable(&shown).cause(&error),
                 })?;
+            pong = ping::ping(stream, PING).await;
         }
+        let spoken = match &pong {
+            Some(pong) => ClientVersion {
+                major_version: pong.major,
+                minor_version: pong.minor,
+            },
+            None => *API_DEFAULT_VERSION,
+        };
         let docker = match &endpoint {
-            Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), REQUEST_S, API_DEFAULT_VERSION),
-            Endpoint::Tcp(address) => Docker::connect_with_http(address, REQUEST_S, API_DEFAULT_VERSION),
+            Endpoint::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), REQUEST_S, &spoken),
+            Endpoint::Tcp(address) => Docker::connect_with_http(address, REQUEST_S, &spoken),
             Endpoint::Tls {
                 address,
                 certificates: dir,
             } => {
                 let (key, cert, ca) = (dir.join("key.pem"), dir.join("cert.pem"), dir.join("ca.pem"));
-                Docker::connect_with_ssl(address, &key, &cert, &ca, REQUEST_S, API_DEFAULT_VERSION)
+                Docker::connect_with_ssl(address, &key, &cert, &ca, REQUEST_S, &spoken)
             }
         }
         .map_err(|e| unreachable(&shown).cause(&e))?;
-        let docker = tokio::time::timeout(CONNECT, docker.negotiate_version())
-            .await
-            .map_err(|_| unreachable(&shown).evidence("it did not tell its version within 5 s"))?
-            .map_err(|e| unreachable(&shown).cause(&e))?;
+        let docker = if pong.is_some() {
+            docker
+        } else {
+            tokio::time::timeout(CONNECT, docker.negotiate_version())
+                .await
+                .map_err(|_| unreachable(&shown).evidence("it did not tell its version within 5 s"))?
+                .map_err(|e| unreachable(&shown).cause(&e))?
+        };
+        let server = pong.map(|pong| pong.server).filter(|server| !server.is_empty());
+        let note = server.map(|server| registry::note(env, &shown, &server));
         let long = docker.clone().with_timeout(Duration::from_secs(LONG_REQUEST_S));
         Ok(Self {
             docker,
@@ -102,6 +125,7 @@ impl Engine {
             endpoint: shown,
             local: endpoint.is_local(),
             registry: Arc::default(),
+            note,
         })
     }
 

@@ -2,8 +2,10 @@
 
 pub mod app;
 mod base;
+mod bounds;
 mod bring;
 pub mod connector;
+mod containerd;
 mod decide;
 mod dockerfile;
 mod embedded;

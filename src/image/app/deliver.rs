@@ -1,6 +1,7 @@
 //! An application image to where it is used: all nodes and the engine side by side. What cannot be done the quick way
 //! is done in a slower one, and that is told.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -9,12 +10,13 @@ use serde::{Serialize, Serializer};
 use super::archive::{Archive, Contents, Inside};
 use super::layer::Content;
 use super::node::{self, Outcome, Wanted};
-use super::{AppImage, engine as into_engine};
+use super::{AppImage, direct, engine as into_engine};
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::env::Env;
-use crate::image::load::{self, Cache, Image, Layer, normalize};
+use crate::image::containerd;
+use crate::image::load::{self, Cache, Image, Layer, LoadReport, normalize};
 use crate::image::store::{host_lock, process_lock, write_whole};
 
 /// Where an image goes.
@@ -40,6 +42,16 @@ pub enum Way {
     Archive,
 }
 
+/// By what a node was spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// containerd's API, at the node's socket.
+    Api,
+    /// Programs in the node: from here its socket cannot be reached.
+    Exec,
+}
+
 /// What was done for a node.
 #[derive(Debug, Clone, Serialize)]
 pub struct NodeDelivery {
@@ -47,6 +59,8 @@ pub struct NodeDelivery {
     pub node: String,
     /// How.
     pub way: Way,
+    /// By what.
+    pub by: By,
     /// How many layers travelled.
     pub layers: usize,
     /// Their bytes.
@@ -90,13 +104,13 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> std::result::Re
 /// [`Reason::ImageLoadFailed`] if a target does not have it after all; [`Reason::DiskShort`] if a node is full;
 /// [`Reason::ImageUnavailable`] if a node is of another architecture. What the other targets got stays.
 pub async fn deliver(engine: &Engine, env: &Env, image: &AppImage, targets: &Targets, cx: &StepCx) -> Result<Delivery> {
-    let _one = host_lock(env, &format!("app {}", image.app))
-        .await
-        .map_err(|e| Failure::new(Reason::FileUnreadable, "there is no place for a lock").cause(&e))?;
+    let other = format!("another build of {}", image.app);
+    let _one = host_lock(env, &format!("app {}", image.app), &other, cx).await?;
     let cache = Cache::of(engine, env).await?;
     let reference = normalize(&image.name, engine.default_registry().await?);
     let route = Route {
         engine,
+        env,
         cache,
         wanted: Wanted::new(image, reference, Vec::new()),
         cx,
@@ -120,6 +134,7 @@ pub async fn deliver(engine: &Engine, env: &Env, image: &AppImage, targets: &Tar
 /// The image on its way.
 struct Route<'a> {
     engine: &'a Engine,
+    env: &'a Env,
     cache: Cache,
     wanted: Wanted<'a>,
     cx: &'a StepCx,
@@ -161,6 +176,7 @@ impl Route<'_> {
         Ok(NodeDelivery {
             node: node.to_owned(),
             way: done.way,
+            by: done.by,
             layers: done.layers,
             bytes: done.bytes,
             removed: done.removed,
@@ -171,7 +187,13 @@ impl Route<'_> {
     /// One way after the other, until the node has the image.
     async fn ladder(&self, node: &str) -> Result<node::Done> {
         let mut tried = Vec::new();
-        let first = node::bring(self.engine, node, &self.wanted, true).await;
+        if let Ok(direct) = containerd::open(self.engine, self.env, node).await? {
+            match self.directly(&direct).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => self.down(node, failure, &mut tried)?,
+            };
+        }
+        let first = node::bring(self.engine, node, &self.wanted, true, self.cx).await;
         let cold = match first {
             Ok(Outcome::Done(done)) => return Ok(done),
             Ok(Outcome::Large { cold }) => cold,
@@ -181,7 +203,7 @@ impl Route<'_> {
         let base = self.wanted.image.base.layers();
         if !cold && tried.is_empty() && self.cache.layers(&base).is_none() {
             // taking the base out of the engine, only to have its large companions laid down as files, takes longer
-            match node::bring(self.engine, node, &self.wanted, false).await {
+            match node::bring(self.engine, node, &self.wanted, false, self.cx).await {
                 Ok(Outcome::Done(done)) => return Ok(done),
                 Ok(Outcome::Large { .. }) => {}
                 Ok(Outcome::No(failure)) | Err(failure) => {
@@ -215,6 +237,38 @@ impl Route<'_> {
         Ok(true)
     }
 
+    /// By containerd's API; where layers of the base are missing, all from the cache.
+    async fn directly(&self, node: &Arc<containerd::Node>) -> Result<node::Done> {
+        match direct::bring(node, &self.wanted, self.cx).await? {
+            Outcome::Done(done) => return Ok(done),
+            Outcome::No(failure) => return Err(failure),
+            Outcome::Large { .. } => {}
+        }
+        self.keep_own()?;
+        let image = self.wanted.image;
+        let base = (image.base.name.clone(), image.base.id.clone());
+        let mut layers = load::base_layers(self.engine, &self.cache, &image.base.layers(), &base).await?;
+        let own = self.wanted.layers.len() - image.layers.len();
+        layers.extend_from_slice(&self.wanted.layers[own..]);
+        let wanted = Wanted::new(image, self.wanted.reference.clone(), layers);
+        let whole = Image {
+            reference: wanted.reference.clone(),
+            id: image.id.clone(),
+            config: image.config.clone(),
+            layers: wanted.layers.clone(),
+        };
+        let mut report = LoadReport::default();
+        load::direct::bring(node, &self.cache, &[whole], &mut report, self.cx).await?;
+        let removed = direct::confirm(node, &wanted, self.cx).await?;
+        Ok(node::Done {
+            way: Way::Files,
+            by: By::Api,
+            layers: report.layers,
+            bytes: report.bytes,
+            removed,
+        })
+    }
+
     /// Layers laid into the node's store as files, the base's from the cache.
     async fn files(&self, node: &str) -> Result<node::Done> {
         let image = self.wanted.image;
@@ -230,6 +284,7 @@ impl Route<'_> {
         let removed = node::confirm(self.engine, node, &self.wanted).await?;
         Ok(node::Done {
             way: Way::Files,
+            by: By::Exec,
             layers,
             bytes,
             removed,
@@ -274,6 +329,7 @@ impl Route<'_> {
         let removed = node::confirm(self.engine, node, &self.wanted).await?;
         Ok(node::Done {
             way: Way::Archive,
+            by: By::Exec,
             layers: layers.len(),
             bytes: archive.size(),
             removed,

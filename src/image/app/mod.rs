@@ -6,6 +6,7 @@ mod base;
 mod check;
 mod config;
 mod deliver;
+mod direct;
 mod engine;
 mod jar;
 mod layer;
@@ -24,7 +25,7 @@ use serde::Serialize;
 
 pub use self::base::Base;
 pub use self::check::Subject;
-pub use self::deliver::{Delivery, EngineDelivery, NodeDelivery, Targets, Way, deliver};
+pub use self::deliver::{By, Delivery, EngineDelivery, NodeDelivery, Targets, Way, deliver};
 pub use self::jar::{Into, Jar, Jars, from_jars};
 pub use self::layer::Layer;
 pub use self::name::{default_name, parse_name};

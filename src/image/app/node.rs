@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use super::archive::{Archive, Contents, Inside};
 use super::session::{Answer, Session};
-use super::{APP_LABEL, AppImage, deliver::Way, name};
+use super::{APP_LABEL, AppImage, deliver::By, deliver::Way, name};
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
+use crate::engine::StepCx;
+use crate::image::bounds::{TAKING, told, within};
 use crate::image::load::{ID_LABEL, Layer, chain_ids};
 
 /// More than this is not handed to `ctr`, which reads, writes and hashes it several times.
 const SMALL: u64 = 4 << 20;
 
 /// What a node keeps free beside what it is given: its database grows, too.
-const SPARE: u64 = 32 << 20;
+pub(super) const SPARE: u64 = 32 << 20;
 
 /// How long the kubelet's view of the images may be behind.
 const CRI: Duration = Duration::from_secs(10);
@@ -60,14 +62,26 @@ impl<'a> Wanted<'a> {
         own.collect()
     }
 
-    fn top(&self) -> &str {
+    pub(super) fn top(&self) -> &str {
         self.chains.last().map(String::as_str).unwrap_or_default()
     }
 
     /// Whether the node has it: under its name, with its id as the kubelet sees it, unpacked.
-    fn is_in(&self, answer: &Answer) -> bool {
+    pub(super) fn is_in(&self, answer: &Answer) -> bool {
         let digest = answer.images.get(&self.reference);
         digest.is_some() && digest == answer.images.get(&self.image.id) && answer.chains.contains(self.top())
+    }
+
+    /// Whether it has our label: a build that has it has left nothing behind.
+    pub(super) fn is_labelled(&self, answer: &Answer) -> bool {
+        let label = format!("{APP_LABEL}={}", self.image.app);
+        let labels = answer.labels.get(&self.reference);
+        labels.is_some_and(|labels| labels.split(',').any(|other| other == label))
+    }
+
+    /// Its labels in a node.
+    pub(super) fn labels(&self) -> [(&str, &str); 2] {
+        [(ID_LABEL, self.image.id.as_str()), (APP_LABEL, self.image.app.as_str())]
     }
 
     /// The same after a load: both names, and unpacked.
@@ -77,7 +91,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Its own layers that the node lacks; `None` if it lacks some of the base's.
-    fn missing(&self, answer: &Answer) -> Option<usize> {
+    pub(super) fn missing(&self, answer: &Answer) -> Option<usize> {
         let present = self
             .chains
             .iter()
@@ -88,7 +102,7 @@ impl<'a> Wanted<'a> {
     }
 
     /// Names that look like other builds of this application and are not labelled as such.
-    fn unlabelled<'b>(&self, answer: &'b Answer) -> Vec<&'b str> {
+    pub(super) fn unlabelled<'b>(&self, answer: &'b Answer) -> Vec<&'b str> {
         let all = answer.names.iter().filter(|name| !answer.ours.contains(*name));
         all.filter(|name| self.tag_of(name).is_some())
             .map(String::as_str)
@@ -103,7 +117,7 @@ impl<'a> Wanted<'a> {
 
     /// Names of older builds that nothing uses, those that the kubelet gave them included. What somebody else loaded
     /// under such a name is none.
-    fn outdated(&self, answer: &Answer) -> Vec<String> {
+    pub(super) fn outdated(&self, answer: &Answer) -> Vec<String> {
         let mut all = Vec::new();
         for name in &answer.names {
             let Some(tag) = self.tag_of(name) else { continue };
@@ -143,6 +157,7 @@ pub(super) enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) way: Way,
+    pub(super) by: By,
     pub(super) layers: usize,
     pub(super) bytes: u64,
     /// Names of older builds that are gone.
@@ -154,18 +169,32 @@ pub(super) struct Done {
 /// # Errors
 /// [`Reason::DiskShort`], [`Reason::ImageUnavailable`] for another architecture: no other way would help. What the
 /// engine answers.
-pub(super) async fn bring(engine: &Engine, node: &str, wanted: &Wanted<'_>, small_only: bool) -> Result<Outcome> {
+pub(super) async fn bring(
+    engine: &Engine,
+    node: &str,
+    wanted: &Wanted<'_>,
+    small_only: bool,
+    cx: &StepCx,
+) -> Result<Outcome> {
     let mut session = Session::open(engine, node).await?;
-    let outcome = talk(&mut session, node, wanted, small_only).await;
+    let outcome = talk(&mut session, node, wanted, small_only, cx).await;
     match (outcome, session.close().await) {
         (Ok(outcome), Ok(())) => Ok(outcome),
         (Err(failure), _) | (Ok(_), Err(failure)) => Err(failure),
     }
 }
 
-async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only: bool) -> Result<Outcome> {
+async fn talk(
+    session: &mut Session,
+    node: &str,
+    wanted: &Wanted<'_>,
+    small_only: bool,
+    cx: &StepCx,
+) -> Result<Outcome> {
     let (reference, id) = (&wanted.reference, &wanted.image.id);
-    let state = session.ask(&format!("state {reference} {id}")).await?;
+    let question = format!("state {reference} {id}");
+    let busy = || format!("{node} does not answer yet: another load may run there");
+    let state = told(cx, busy, session.ask(&question)).await?;
     if state.code != 0 {
         return Ok(Outcome::No(
             Failure::new(
@@ -186,14 +215,10 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
         )
         .next(format!("--base with an image for {}", state.architecture)));
     }
-    let labelled = state.labels.get(reference).is_some_and(|labels| {
-        labels
-            .split(',')
-            .any(|label| label == format!("{APP_LABEL}={}", wanted.image.app))
-    });
-    if wanted.is_in(&state) && labelled {
+    if wanted.is_in(&state) && wanted.is_labelled(&state) {
         return Ok(Outcome::Done(Done {
             way: Way::Unchanged,
+            by: By::Exec,
             layers: 0,
             bytes: 0,
             removed: Vec::new(),
@@ -247,6 +272,7 @@ async fn talk(session: &mut Session, node: &str, wanted: &Wanted<'_>, small_only
     let removed = tidy(session, node, wanted, imported).await?;
     Ok(Outcome::Done(Done {
         way: Way::Layers,
+        by: By::Exec,
         layers: missing,
         bytes: inside.iter().map(|inside| inside.layer.size).sum(),
         removed,
@@ -280,8 +306,8 @@ async fn tidy(session: &mut Session, node: &str, wanted: &Wanted<'_>, mut others
         others.ours.extend(marked.ours);
     }
     let outdated = wanted.outdated(&others);
-    let (reference, image) = (&wanted.reference, wanted.image);
-    let mut lines = format!("label {reference} {ID_LABEL}={} {APP_LABEL}={}\n", image.id, image.app);
+    let [id, app] = wanted.labels().map(|(key, value)| format!("{key}={value}"));
+    let mut lines = format!("label {} {id} {app}\n", wanted.reference);
     if !outdated.is_empty() {
         lines.push_str(&format!("remove {}\n", outdated.join(" ")));
     }
@@ -337,9 +363,8 @@ exit $code
 /// [`Reason::ImageLoadFailed`] with the node's words.
 pub(super) async fn import(engine: &Engine, node: &str, wanted: &Wanted<'_>, archive: &Archive) -> Result<()> {
     let command = ["sh", "-c", IMPORT, "sh", &wanted.reference];
-    let output = engine
-        .exec(node, &command, Some(Box::pin(archive.read())), true)
-        .await?;
+    let handed = engine.exec(node, &command, Some(Box::pin(archive.read())), true);
+    let output = within(TAKING, node, "take an archive", handed).await?;
     if output.code == 0 {
         return Ok(());
     }

@@ -59,6 +59,11 @@ impl World {
         deliver(&self.engine, &self.env, image, &targets, &self.cx).await
     }
 
+    /// From now on nodes are spoken to by programs in them only.
+    fn by_exec(&mut self) {
+        self.env.vars.insert("FLINK_DEV_NODE_API".to_owned(), "off".to_owned());
+    }
+
     async fn reference(&self, name: &str) -> String {
         crate::image::load::normalize(name, self.engine.default_registry().await.unwrap())
     }
@@ -389,6 +394,7 @@ async fn a_full_node_says_so_and_keeps_what_it_had() {
 #[ignore = "needs a real Docker engine"]
 async fn a_node_that_takes_no_layers_gets_an_archive_and_that_is_told() {
     let mut world = World::new().await;
+    world.by_exec();
     let node = Node::start("flink-dev-test-ladder").await;
     // a `ctr` that fails for all but whole archives: the first two ways break, each in its own manner
     let broken = r#"p=$(command -v ctr); mv $p $p.real; cat >$p <<'X'
@@ -470,4 +476,81 @@ async fn several_nodes_are_filled_side_by_side() {
     for node in &nodes {
         assert_eq!(builds(node.0, "dev-test-many").await.len(), 1);
     }
+}
+
+/// All that a node's containerd has of images, but for times and for what is the snapshotter's own.
+async fn all_of(node: &str) -> String {
+    sh(
+        node,
+        "ctr -n k8s.io images ls | awk '{ print $1, $2, $3, $NF }'; ctr -n k8s.io images check | grep -v pause; \
+         ctr -n k8s.io content ls | awk '{ print $1, $2, $NF }' | sort; \
+         ctr -n k8s.io snapshots ls | sort; ctr -n k8s.io leases ls | wc -l; ls -A /var/lib/containerd; \
+         for n in $(ctr -n k8s.io images ls -q | grep '/dev-test-both:'); do mkdir -p /mnt/x; \
+         ctr -n k8s.io images mount $n /mnt/x >/dev/null; (cd /mnt/x && find . -exec stat -c '%N %u:%g %a %s %Y' {} + | sort | sha256sum); \
+         ctr -n k8s.io images unmount --rm /mnt/x >/dev/null; done",
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a real Docker engine, and root"]
+async fn both_ways_leave_the_same_in_a_node() {
+    let mut world = World::new().await;
+    let nodes = [
+        Node::start("flink-dev-test-both-1").await,
+        Node::start("flink-dev-test-both-2").await,
+    ];
+    let mut found = Vec::new();
+    for (node, by) in nodes.iter().zip([By::Api, By::Exec]) {
+        if by == By::Exec {
+            world.by_exec();
+        }
+        for (n, way) in [(1, Way::Files), (2, Way::Layers)] {
+            let files = [
+                ("/opt/dev/usrlib/dep.jar", vec![1; 30_000]),
+                ("/opt/dev/usrlib/app.jar", vec![n; 20_000]),
+            ];
+            let image = world.build(BASE, "dev-test-both", &files).await;
+            let done = world.deliver(&image, node.0, false).await.unwrap();
+            assert_eq!((done.nodes[0].by, done.nodes[0].way), (by, way), "{done:?}");
+        }
+        found.push(all_of(node.0).await);
+    }
+    assert_eq!(world.notes(), Vec::<String>::new());
+    assert_eq!(
+        found[0], found[1],
+        "\n--- by the API\n{}\n--- by programs\n{}",
+        found[0], found[1]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a real Docker engine, and root"]
+async fn a_node_or_containerd_that_was_started_again_is_noticed() {
+    let mut world = World::new().await;
+    let node = Node::start("flink-dev-test-again").await;
+    let round = async |world: &World, n: u8| {
+        let file = ("/opt/app.jar", vec![n; 1000]);
+        let image = world.build(BASE, "dev-test-again", &[file]).await;
+        let done = world.deliver(&image, node.0, false).await.unwrap();
+        assert_eq!(done.nodes[0].by, By::Api, "{done:?}");
+        assert_eq!(
+            builds(node.0, "dev-test-again").await,
+            [world.reference(&image.name).await]
+        );
+        done.nodes[0].way
+    };
+    assert_eq!(round(&world, 1).await, Way::Files);
+    assert_eq!(round(&world, 2).await, Way::Layers);
+    let up = "until ctr version >/dev/null 2>&1; do sleep 0.1; done";
+    sh(node.0, &format!("systemctl restart containerd; {up}")).await;
+    assert_eq!(round(&world, 3).await, Way::Layers);
+    docker(&["restart", "-t", "1", node.0]).await;
+    sh(node.0, up).await;
+    assert_eq!(round(&world, 4).await, Way::Layers);
+    // another node under the same name: it has nothing
+    let node = Node::start("flink-dev-test-again").await;
+    sh(node.0, up).await;
+    assert_eq!(round(&world, 5).await, Way::Files);
+    assert_eq!(world.notes(), Vec::<String>::new());
 }

@@ -2,13 +2,16 @@
 //! costs as much as three calls of `ctr`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::APP_LABEL;
 use crate::container::{Engine, ExecSession};
 use crate::diag::{Failure, Reason, Result};
-use crate::image::load::LOADED_BY;
+use crate::image::bounds::{LOOKING, within};
+use crate::image::containerd::SETTINGS;
+use crate::image::load::{LOADED_BY, ctr};
 
 /// Reads a line for each thing to do and ends each answer with `== end CODE`:
 ///   state NAME ID       what is there under these two names; unpacked layers; free space; architecture
@@ -25,14 +28,10 @@ command -v ctr >/dev/null && command -v flock >/dev/null || { echo "this node ha
 exec 9>/run/flink-dev-load.lock
 label=$2 mark=$3
 flock -w "$1" 9 || { echo "another load runs in this node" >&2; exit 46; }
-f=/run/flink-dev-containerd
-if [ ! -s $f ] || [ /etc/containerd/config.toml -nt $f ]; then
-  d=$(containerd config dump 2>/dev/null)
-  s=$(printf '%s\n' "$d" | sed -n "s/^ *snapshotter = [\"']\(.*\)[\"'].*/\1/p" | head -n 1)
-  r=$(printf '%s\n' "$d" | sed -n "s/^root = [\"']\(.*\)[\"'].*/\1/p" | head -n 1)
-  printf '%s\n%s\n' "${s:-overlayfs}" "${r:-/var/lib/containerd}" >$f.new && mv $f.new $f
-fi
-{ read -r snapshotter; read -r root; } <$f
+"#;
+
+/// The rest of it, after containerd's settings.
+const REST: &str = r#"
 t=/run/flink-dev-app w=$root/.flink-dev-app
 rm -rf $t "$w"; mkdir $t || exit 44
 trap 'rm -rf $t "$w"' EXIT
@@ -102,6 +101,9 @@ done
 /// How long another load may hold the node, in seconds.
 const WAIT: &str = "300";
 
+/// How long an answer may take: another load is waited for, and gigabytes take their time.
+const ANSWER: Duration = Duration::from_secs(1800);
+
 /// What the node answers.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -143,9 +145,10 @@ impl Session {
     /// What the engine answers.
     pub(super) async fn open(engine: &Engine, node: &str) -> Result<Self> {
         let mark = format!("\"{LOADED_BY}\":\"dev\"");
-        let exec = engine
-            .exec_session(node, &["sh", "-c", TALK, "sh", WAIT, APP_LABEL, &mark], true)
-            .await?;
+        let script = format!("{TALK}{SETTINGS}{REST}");
+        let command = ["sh", "-c", script.as_str(), "sh", WAIT, APP_LABEL, &mark];
+        let exec = engine.exec_session(node, &command, true);
+        let exec = within(LOOKING, node, "start a shell", exec).await?;
         Ok(Self {
             exec,
             node: node.to_owned(),
@@ -183,7 +186,8 @@ impl Session {
     }
 
     async fn answer(&mut self) -> Result<Answer> {
-        match self.exec.until("== end").await? {
+        let told = self.exec.until("== end");
+        match within(ANSWER, &self.node, "answer", told).await? {
             Some((text, code)) => Ok(Answer {
                 code: code.parse().unwrap_or(-1),
                 ..parse(&text)
@@ -200,7 +204,7 @@ impl Session {
     /// # Errors
     /// [`Reason::ImageLoadFailed`] if the program did not end well.
     pub(super) async fn close(self) -> Result<()> {
-        let output = self.exec.finish().await?;
+        let output = within(LOOKING, &self.node, "end a load", self.exec.finish()).await?;
         if output.code == 0 {
             return Ok(());
         }
@@ -214,53 +218,29 @@ impl Session {
 
 fn parse(text: &str) -> Answer {
     let mut answer = Answer::default();
-    let mut section = "";
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("== ") {
-            section = name;
-            continue;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let Some(first) = words.first().map(|word| (*word).to_owned()) else {
-            continue;
-        };
+    for (section, line) in ctr::lines(text) {
+        let mut words = line.split_whitespace();
         match section {
             "images" => {
-                if let Some(digest) = words.iter().skip(1).find(|word| word.starts_with("sha256:")) {
-                    answer.images.insert(first.clone(), (*digest).to_owned());
-                    answer
-                        .labels
-                        .insert(first, words.last().copied().unwrap_or_default().to_owned());
+                if let Some(row) = ctr::image(line) {
+                    answer.images.insert(row.name.to_owned(), row.digest.to_owned());
+                    answer.labels.insert(row.name.to_owned(), row.labels.to_owned());
                 }
             }
-            "snapshots" if words.last() == Some(&"Committed") => {
-                answer.chains.insert(first);
-            }
+            "snapshots" => answer.chains.extend(ctr::committed(line).map(str::to_owned)),
             "check" => {
-                // the last column tells whether it is unpacked
-                if let (Some(digest), Some(&"true")) = (
-                    words.iter().skip(1).find(|word| word.starts_with("sha256:")),
-                    words.last(),
-                ) {
-                    answer.unpacked.insert(first, (*digest).to_owned());
+                if let Some(row) = ctr::check(line).filter(|row| row.unpacked) {
+                    answer.unpacked.insert(row.name.to_owned(), row.digest.to_owned());
                 }
             }
             "free" => {
-                answer.free = words
-                    .get(3)
-                    .and_then(|kib| kib.parse::<u64>().ok())
-                    .map(|kib| kib * 1024);
+                let kib = words.nth(3).and_then(|kib| kib.parse::<u64>().ok());
+                answer.free = kib.map(|kib| kib * 1024);
             }
-            "machine" => answer.architecture = architecture(&first).to_owned(),
-            "names" => {
-                answer.names.insert(first);
-            }
-            "ours" => {
-                answer.ours.insert(first);
-            }
-            "containers" => {
-                answer.used.extend(words.get(1).map(|name| (*name).to_owned()));
-            }
+            "machine" => answer.architecture = architecture(line.trim()).to_owned(),
+            "names" => answer.names.extend(words.next().map(str::to_owned)),
+            "ours" => answer.ours.extend(words.next().map(str::to_owned)),
+            "containers" => answer.used.extend(ctr::container(line).map(str::to_owned)),
             "log" => {
                 answer.log.push_str(line);
                 answer.log.push('\n');

@@ -1,12 +1,14 @@
 //! What a node's containerd has, by `ctr` in the node.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::container::Engine;
-use crate::diag::{Failure, Reason, Result};
-use crate::image::load::{ID_LABEL, LOADED_BY, STAGE};
+use crate::container::{Engine, ExecOutput};
+use crate::diag::Result;
+use crate::image::bounds::within;
+use crate::image::load::{ID_LABEL, LOADED_BY, STAGE, ctr};
 
 /// Tells of images, of containers' images, of blobs.
 const STOCK: &str = r#"
@@ -82,13 +84,17 @@ pub struct NodeStock {
     pub blobs: BTreeSet<String>,
 }
 
+/// How long a node may take to answer; another load is waited for.
+const ANSWER: Duration = Duration::from_secs(420);
+
+async fn ask(engine: &Engine, node: &str, command: &[&str]) -> Result<ExecOutput> {
+    within(ANSWER, node, "answer", engine.exec(node, command, None, false)).await
+}
+
 /// Asks a node what it has; what has no name is asked for by [`unnamed`].
 pub(super) async fn stock(engine: &Engine, node: &str) -> Result<NodeStock> {
-    let output = engine.exec(node, &["sh", "-c", STOCK, "sh"], None, false).await?;
-    if output.code != 0 {
-        return Err(silent(node).evidence(crate::process::tail(&output.stderr, 15)));
-    }
-    Ok(parse(node, &output.stdout))
+    let output = ask(engine, node, &["sh", "-c", STOCK, "sh"]).await?;
+    Ok(parse(node, &ctr::told(node, output)?))
 }
 
 /// What has no name any more in a node and was loaded by `dev`, by its digests.
@@ -103,24 +109,15 @@ pub(in crate::image) async fn remove_replaced(engine: &Engine, node: &str) -> Re
 
 async fn replaced(engine: &Engine, node: &str, what: &str) -> Result<Vec<String>> {
     let mark = format!("\"{LOADED_BY}\":\"dev\"");
-    let output = engine
-        .exec(node, &["sh", "-c", REPLACED, "sh", &mark, what], None, false)
-        .await?;
-    if output.code != 0 {
-        return Err(silent(node).evidence(crate::process::tail(&output.stderr, 15)));
-    }
-    Ok(output.stdout.lines().map(str::to_owned).collect())
+    let output = ask(engine, node, &["sh", "-c", REPLACED, "sh", &mark, what]).await?;
+    Ok(ctr::told(node, output)?.lines().map(str::to_owned).collect())
 }
 
 /// Takes names from a node's images.
 pub(super) async fn remove_names(engine: &Engine, node: &str, names: &[&str]) -> Result<()> {
     let mut command = vec!["ctr", "-n", "k8s.io", "images", "rm"];
     command.extend(names);
-    engine
-        .exec(node, &command, None, false)
-        .await?
-        .success("ctr images rm")
-        .map(|_| ())
+    ask(engine, node, &command).await?.success("ctr images rm").map(|_| ())
 }
 
 /// Takes a name from a node's image unless a container runs it now; tells whether it is gone.
@@ -142,7 +139,7 @@ pub(super) async fn pods(engine: &Engine, node: &str, name: &str) -> Result<Vec<
 ctr -n k8s.io containers ls | while read -r id image rest; do
   [ "$image" = "$1" ] && { ctr -n k8s.io containers info "$id" | tr -d '\n '; echo; }
 done; exit 0"#;
-    let output = engine.exec(node, &["sh", "-c", PODS, "sh", name], None, false).await?;
+    let output = ask(engine, node, &["sh", "-c", PODS, "sh", name]).await?;
     let mut found: Vec<String> = output.stdout.lines().filter_map(pod_of).collect();
     found.sort();
     found.dedup();
@@ -159,67 +156,27 @@ fn pod_of(info: &str) -> Option<String> {
     ))
 }
 
-fn silent(node: &str) -> Failure {
-    Failure::new(
-        Reason::ImageLoadFailed,
-        format!("the node {node} does not tell what images it has"),
-    )
-}
-
 pub(super) fn parse(node: &str, text: &str) -> NodeStock {
     let mut stock = NodeStock {
         node: node.to_owned(),
         ..NodeStock::default()
     };
-    let mut section = "";
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("== ") {
-            section = name;
-            continue;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match (section, words.as_slice()) {
-            ("images", [name, _, digest, number, unit, .., labels])
-                if digest.starts_with("sha256:") && !name.starts_with("sha256:") && !name.starts_with(STAGE) =>
-            {
-                let id = labels
-                    .split(',')
-                    .find_map(|label| label.strip_prefix(ID_LABEL)?.strip_prefix('='));
-                stock.images.push(NodeImage {
-                    name: (*name).to_owned(),
-                    digest: (*digest).to_owned(),
-                    bytes: bytes(number, unit),
-                    id: id.unwrap_or_default().to_owned(),
-                });
+    for (section, line) in ctr::lines(text) {
+        match section {
+            "images" => {
+                let named =
+                    ctr::image(line).filter(|row| !row.name.starts_with("sha256:") && !row.name.starts_with(STAGE));
+                stock.images.extend(named.map(|row| NodeImage {
+                    name: row.name.to_owned(),
+                    digest: row.digest.to_owned(),
+                    bytes: row.bytes,
+                    id: ctr::label(row.labels, ID_LABEL).unwrap_or_default().to_owned(),
+                }));
             }
-            ("containers", [_, image, _]) if *image != "IMAGE" => {
-                stock.used.insert((*image).to_owned());
-            }
-            ("blobs", [digest]) => {
-                stock.blobs.extend(digest.strip_prefix("sha256:").map(str::to_owned));
-            }
+            "containers" => stock.used.extend(ctr::container(line).map(str::to_owned)),
+            "blobs" => stock.blobs.extend(ctr::blob(line).map(str::to_owned)),
             _ => {}
         }
     }
     stock
-}
-
-/// `702.5 MiB`, as `ctr` writes sizes.
-fn bytes(number: &str, unit: &str) -> u64 {
-    let factor = match unit {
-        "KiB" => 1_u64 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        "TiB" => 1 << 40,
-        _ => 1,
-    };
-    let number: f64 = number.parse().unwrap_or_default();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "sizes are positive and shown rounded anyway"
-    )]
-    let bytes = (number * factor as f64) as u64;
-    bytes
 }

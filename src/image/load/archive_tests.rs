@@ -151,8 +151,15 @@ fn the_old_form_with_a_linked_layer() {
     let other = Cache::at(&dir.path().join("other"), "hub.example");
     assert!(taken(&other, &bytes[..2500], &id).is_err());
     assert!(other.image("x/y:1", &id).is_none());
-    cache.forget(&image);
+    // what is right is not forgotten, and of an image that is not, only what is wrong is
+    let images = std::slice::from_ref(&image);
+    assert_eq!(cache.forget_wrong_of(images), Vec::<String>::new());
+    assert!(cache.image("x/y:1", &id).is_some());
+    let wrong = &image.layers[1].digest;
+    fs_err::write(cache.blob(wrong), b"tow").unwrap();
+    assert_eq!(cache.forget_wrong_of(images), std::slice::from_ref(wrong));
     assert!(cache.image("x/y:1", &id).is_none());
+    assert!(cache.blob(&image.layers[0].digest).exists() && !cache.blob(wrong).exists());
 }
 
 #[test]

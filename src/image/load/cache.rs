@@ -1,5 +1,6 @@
 //! Layers as plain files on this machine: a new node is filled from them without asking the engine.
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -194,12 +195,37 @@ impl Cache {
         }
     }
 
-    /// Forgets an image and its layers: they turned out to be wrong.
-    pub(super) fn forget(&self, image: &Image) {
-        let _ = fs_err::remove_file(self.entry(&image.id));
-        for layer in &image.layers {
-            let _ = fs_err::remove_file(self.blob(&layer.digest));
+    /// Reads the layers of images once more, and forgets those whose bytes are not theirs, and their images. A load may
+    /// have failed for other reasons: what is right stays. Tells the digests of what is gone, in hex.
+    pub(super) async fn forget_wrong(&self, images: &[Image]) -> Result<Vec<String>> {
+        let (cache, images) = (self.clone(), images.to_vec());
+        let forgotten = tokio::task::spawn_blocking(move || cache.forget_wrong_of(&images));
+        forgotten
+            .await
+            .map_err(|e| Failure::new(Reason::Internal, "reading layers panicked").cause(&e))
+    }
+
+    pub(super) fn forget_wrong_of(&self, images: &[Image]) -> Vec<String> {
+        let all: BTreeSet<&str> = images
+            .iter()
+            .flat_map(|image| &image.layers)
+            .map(|layer| layer.digest.as_str())
+            .collect();
+        let right = |digest: &str| {
+            let file = fs_err::File::open(self.blob(digest));
+            file.and_then(|mut file| copy_hashed(&mut file, &mut io::sink()))
+                .is_ok_and(|found| found == digest)
+        };
+        let wrong: BTreeSet<&str> = all.into_iter().filter(|digest| !right(digest)).collect();
+        for image in images {
+            if image.layers.iter().any(|layer| wrong.contains(layer.digest.as_str())) {
+                let _ = fs_err::remove_file(self.entry(&image.id));
+            }
         }
+        for digest in &wrong {
+            let _ = fs_err::remove_file(self.blob(digest));
+        }
+        wrong.into_iter().map(str::to_owned).collect()
     }
 
     /// Takes images (name, id) out of the engine, all in one archive.

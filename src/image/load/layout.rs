@@ -11,7 +11,8 @@ pub(in crate::image) const STAGE: &str = "flink-dev.load/";
 /// Media type of a manifest.
 pub(in crate::image) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+/// Media type of an uncompressed layer.
+pub(in crate::image) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// An uncompressed layer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

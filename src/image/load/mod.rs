@@ -1,10 +1,13 @@
 //! Images into a node, fast: only missing layers travel, as plain files, from this machine's cache, and containerd
 //! adopts them instead of copying them once more. An image gets its name only when all of it is unpacked.
 
+mod alone;
 mod archive;
 #[cfg(test)]
 mod archive_tests;
 mod cache;
+pub(super) mod ctr;
+pub(super) mod direct;
 mod layout;
 mod node;
 #[cfg(test)]
@@ -24,11 +27,12 @@ use tokio_util::io::StreamReader;
 
 pub(super) use self::archive::{Blob, Candidate, JSON_LIMIT, whole};
 pub(super) use self::cache::Cache;
-pub(super) use self::layout::{Image, LOADED_BY, Layer, MANIFEST, STAGE, chain_ids, manifest, sha256};
+pub(super) use self::layout::{Image, LAYER, LOADED_BY, Layer, MANIFEST, STAGE, chain_ids, manifest, sha256};
 use self::layout::{Wave, plan, stage_tar};
 pub(super) use self::node::ID_LABEL;
 pub use self::node::MOUNTED_BLOBS;
 pub(super) use self::reference::normalize;
+use super::containerd;
 use super::store::process_lock;
 use crate::container::{Engine, Stdin};
 use crate::diag::{Failure, Reason, Result};
@@ -159,7 +163,18 @@ pub async fn load(engine: &Engine, env: &Env, node: &str, images: &[String], cx:
             .into_iter()
             .filter(|image| wanted.contains(&image.reference))
             .collect();
-        for attempt in 1..=ATTEMPTS {
+        let by_api = match by_api(engine, env, &cache, node, &images, &mut report, cx).await {
+            Ok(done) => done,
+            Err(failure) if failure.id() == Reason::TimedOut => return Err(failure),
+            Err(failure) => {
+                let words = failure.detail().evidence.join(" ");
+                cx.events()
+                    .note(format!("images go into {node} by programs in it: {failure} {words}"));
+                why_not = Some(failure);
+                false
+            }
+        };
+        for attempt in if by_api { 0..0 } else { 1..ATTEMPTS + 1 } {
             match adopt(engine, &cache, node, &state, &images, &mut report, cx).await {
                 Ok(()) => {
                     why_not = None;
@@ -172,7 +187,7 @@ pub async fn load(engine: &Engine, env: &Env, node: &str, images: &[String], cx:
                 state = node::state(engine, node, cx).await?;
             } else {
                 // their bytes may be what was wrong
-                images.iter().for_each(|image| cache.forget(image));
+                cache.forget_wrong(&images).await?;
             }
         }
     }
@@ -266,7 +281,33 @@ async fn cached(engine: &Engine, cache: &Cache, images: &[(String, String)]) -> 
     all.ok_or_else(|| Failure::new(Reason::ImageLoadFailed, "layers that were just kept are gone"))
 }
 
-/// The fast way, and the check that it worked.
+/// By containerd's API, where it can be spoken to. Whether that is so.
+async fn by_api(
+    engine: &Engine,
+    env: &Env,
+    cache: &Cache,
+    node: &str,
+    images: &[Image],
+    report: &mut LoadReport,
+    cx: &StepCx,
+) -> Result<bool> {
+    for attempt in 1..=ATTEMPTS {
+        let Ok(direct) = containerd::open(engine, env, node).await? else {
+            return Ok(false);
+        };
+        match direct::bring(&direct, cache, images, report, cx).await {
+            Ok(()) => return Ok(true),
+            Err(failure) if attempt == ATTEMPTS || failure.id() == Reason::TimedOut => return Err(failure),
+            Err(failure) => {
+                cx.waiting(format!("once more: {failure}"));
+                node::state(engine, node, cx).await?;
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// The fast way by programs in the node, and the check that it worked.
 async fn adopt(
     engine: &Engine,
     cache: &Cache,

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::ctr;
 use super::layout::Image;
 use crate::container::{Engine, ExecOutput};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
+use crate::image::bounds::{LOOKING, TAKING, within};
 
 /// Label of an image in the node: its id in the engine. It is given last, when all of the image is there.
 pub(in crate::image) const ID_LABEL: &str = "dev.flink/image-id";
@@ -184,21 +186,21 @@ pub(super) async fn state(engine: &Engine, node: &str, cx: &StepCx) -> Result<St
 pub(super) async fn known(engine: &Engine, node: &str, names: &[String]) -> Result<BTreeMap<String, Known>> {
     let mut command = vec!["sh", "-c", IMAGES, "sh"];
     command.extend(names.iter().map(String::as_str));
-    let output = engine.exec(node, &command, None, false).await?;
-    if output.code != 0 {
-        return Err(Failure::new(
-            Reason::ImageLoadFailed,
-            format!("the node {node} does not tell what images it has"),
-        )
-        .evidence(crate::process::tail(&output.stderr, 15)));
-    }
-    Ok(parse_known(&output.stdout))
+    let asked = engine.exec(node, &command, None, false);
+    let output = within(LOOKING, node, "tell what images it has", asked).await?;
+    Ok(parse_known(&ctr::told(node, output)?))
 }
 
 /// Runs the script that takes layers, with its input.
 pub(super) async fn take(engine: &Engine, node: &str, state: &State, input: crate::container::Stdin) -> Result<()> {
     let command = ["sh", "-c", TAKE, "sh", &state.root, &state.snapshotter];
-    let output = engine.exec(node, &command, Some(input), true).await?;
+    let output = within(
+        TAKING,
+        node,
+        "take layers",
+        engine.exec(node, &command, Some(input), true),
+    )
+    .await?;
     if output.code == 0 {
         return Ok(());
     }
@@ -228,9 +230,8 @@ pub(super) async fn import(
         &state.snapshotter,
         "-",
     ];
-    let output = engine
-        .exec(node, &command, Some(Box::pin(engine.export(&names))), true)
-        .await?;
+    let handed = engine.exec(node, &command, Some(Box::pin(engine.export(&names))), true);
+    let output = within(TAKING, node, "take an archive", handed).await?;
     if output.code != 0 {
         return Err(Failure::new(
             Reason::ImageLoadFailed,
@@ -241,8 +242,8 @@ pub(super) async fn import(
     for (_, reference, id) in images {
         let label = format!("{ID_LABEL}={id}");
         let command = ["ctr", "-n", "k8s.io", "images", "label", reference, &label];
-        engine
-            .exec(node, &command, None, false)
+        let labelled = engine.exec(node, &command, None, false);
+        within(LOOKING, node, "label an image", labelled)
             .await?
             .success("ctr images label")?;
     }
@@ -255,12 +256,7 @@ fn parse_state(text: &str) -> State {
         root: String::new(),
         ..State::default()
     };
-    let mut section = "";
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("== ") {
-            section = name;
-            continue;
-        }
+    for (section, line) in ctr::lines(text) {
         match section {
             "config" => {
                 let value = line
@@ -276,17 +272,8 @@ fn parse_state(text: &str) -> State {
                     state.root = value;
                 }
             }
-            "snapshots" => {
-                let mut words = line.split_whitespace();
-                if let (Some(key), Some("Committed")) = (words.next(), words.next_back()) {
-                    state.chains.insert(key.to_owned());
-                }
-            }
-            "blobs" => {
-                state
-                    .blobs
-                    .extend(line.trim().strip_prefix("sha256:").map(str::to_owned));
-            }
+            "snapshots" => state.chains.extend(ctr::committed(line).map(str::to_owned)),
+            "blobs" => state.blobs.extend(ctr::blob(line).map(str::to_owned)),
             "mounted" => {
                 state.mounted.insert(line.trim().to_owned());
             }
@@ -302,33 +289,22 @@ fn parse_state(text: &str) -> State {
     state
 }
 
-/// Reads `ctr images ls` (labels in the last column) and `ctr images check` (completeness, and last whether it is
-/// unpacked).
+/// Reads `ctr images ls` and `ctr images check`.
 fn parse_known(text: &str) -> BTreeMap<String, Known> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
-    let mut section = "";
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("== ") {
-            section = name;
-            continue;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let (Some(name), Some(digest)) = (words.first(), words.iter().find(|w| w.starts_with("sha256:"))) else {
-            continue;
-        };
+    for (section, line) in ctr::lines(text) {
         if section == "images" {
-            let labels = words.last().copied().unwrap_or_default();
-            let id = labels
-                .split(',')
-                .find_map(|label| label.strip_prefix(ID_LABEL)?.strip_prefix('='));
+            let Some(row) = ctr::image(line) else { continue };
             let known = Known {
-                id: id.unwrap_or_default().to_owned(),
-                digest: (*digest).to_owned(),
+                id: ctr::label(row.labels, ID_LABEL).unwrap_or_default().to_owned(),
+                digest: row.digest.to_owned(),
                 complete: false,
             };
-            all.insert((*name).to_owned(), known);
-        } else if let Some(known) = all.get_mut(*name) {
-            known.complete = words.contains(&"complete") && words.last() == Some(&"true");
+            all.insert(row.name.to_owned(), known);
+        } else if let Some(row) = ctr::check(line)
+            && let Some(known) = all.get_mut(row.name)
+        {
+            known.complete = row.complete && row.unpacked;
         }
     }
     all
