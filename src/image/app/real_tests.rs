@@ -486,7 +486,7 @@ async fn all_of(node: &str) -> String {
          ctr -n k8s.io content ls | awk '{ print $1, $2, $NF }' | sort; \
          ctr -n k8s.io snapshots ls | sort; ctr -n k8s.io leases ls | wc -l; ls -A /var/lib/containerd; \
          for n in $(ctr -n k8s.io images ls -q | grep '/dev-test-both:'); do mkdir -p /mnt/x; \
-         ctr -n k8s.io images mount $n /mnt/x >/dev/null; (cd /mnt/x && find . -exec stat -c '%N %u:%g %a %s %Y' {} + | sort | sha256sum); \
+         ctr -n k8s.io images mount $n /mnt/x >/dev/null; (cd /mnt/x && find . -mindepth 1 -exec stat -c '%N %u:%g %a %s %Y' {} + | sort | sha256sum); \
          ctr -n k8s.io images unmount --rm /mnt/x >/dev/null; done",
     )
     .await
@@ -500,6 +500,9 @@ async fn both_ways_leave_the_same_in_a_node() {
         Node::start("flink-dev-test-both-1").await,
         Node::start("flink-dev-test-both-2").await,
     ];
+    for node in &nodes {
+        sh(node.0, "until ctr version >/dev/null 2>&1; do sleep 0.1; done").await;
+    }
     let mut found = Vec::new();
     for (node, by) in nodes.iter().zip([By::Api, By::Exec]) {
         if by == By::Exec {
@@ -540,9 +543,10 @@ async fn a_node_or_containerd_that_was_started_again_is_noticed() {
         );
         done.nodes[0].way
     };
+    let up = "until ctr version >/dev/null 2>&1; do sleep 0.1; done";
+    sh(node.0, up).await;
     assert_eq!(round(&world, 1).await, Way::Files);
     assert_eq!(round(&world, 2).await, Way::Layers);
-    let up = "until ctr version >/dev/null 2>&1; do sleep 0.1; done";
     sh(node.0, &format!("systemctl restart containerd; {up}")).await;
     assert_eq!(round(&world, 3).await, Way::Layers);
     docker(&["restart", "-t", "1", node.0]).await;
