@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::APP_LABEL;
 use super::archive::Inside;
 use super::deliver::{By, Way};
 use super::layer::Content;
 use super::node::{Done, Outcome, SPARE, Wanted, disk_short};
 use super::session::Answer;
-use super::APP_LABEL;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::image::containerd::{Bytes, Expected, Manifest, Node, Refused, Work};
@@ -97,7 +97,9 @@ pub(super) async fn confirm(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) 
 async fn look(node: &Node, wanted: &Wanted<'_>) -> Result<Answer, Refused> {
     let base = wanted.layers.len() - wanted.image.layers.len();
     let (images, chains) = tokio::try_join!(node.images(), node.unpacked(&wanted.chains[base.saturating_sub(1)..]))?;
-    let ours = images.iter().filter(|(_, record)| record.labels.get(APP_LABEL) == Some(&wanted.image.app));
+    let ours = images
+        .iter()
+        .filter(|(_, record)| record.labels.get(APP_LABEL) == Some(&wanted.image.app));
     let mut answer = Answer {
         chains,
         ours: ours.map(|(name, _)| name.clone()).collect(),

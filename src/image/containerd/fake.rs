@@ -15,8 +15,8 @@ use tonic_prost::ProstCodec;
 use super::node::Node;
 use super::wire::containers::{Container, ListContainersRequest, ListContainersResponse};
 use super::wire::content::{
-    DeleteContentRequest, Info, InfoRequest, InfoResponse, ReadContentRequest, ReadContentResponse, UpdateRequest, UpdateResponse, WriteAction,
-    WriteContentRequest, WriteContentResponse,
+    DeleteContentRequest, Info, InfoRequest, InfoResponse, ReadContentRequest, ReadContentResponse, UpdateRequest,
+    UpdateResponse, WriteAction, WriteContentRequest, WriteContentResponse,
 };
 use super::wire::cri::{self, ImageStatusRequest, ImageStatusResponse};
 use super::wire::diff::{ApplyRequest, ApplyResponse};

@@ -115,9 +115,7 @@ impl Node {
         let read = self.client.converse(READ, futures::stream::iter([request])).await;
         let mark = format!("\"{LOADED_BY}\":\"dev\"");
         match read {
-            Ok::<ReadContentResponse, _>(read) => {
-                Ok(read.data.windows(mark.len()).any(|part| part == mark.as_bytes()))
-            }
+            Ok::<ReadContentResponse, _>(read) => Ok(read.data.windows(mark.len()).any(|part| part == mark.as_bytes())),
             Err(refused) if refused.is_absent() => Ok(false),
             Err(refused) => Err(refused),
         }
