@@ -6,7 +6,7 @@ use super::{doctor as doctor_command, test, up};
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::config::Profile;
-use crate::diag::{Failure, Result};
+use crate::diag::Result;
 use crate::e2e;
 use crate::environment::Context;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(session: &Session, fix: bool, profile: Option<&str>) -> 
         let up = up::bring_up(session, &context, &events).await?;
         events.note(up);
         let target = test::target_of_ready(&context).await?;
-        Ok::<_, Failure>(test::run_cases(session, vec![e2e::demo_case()?], target, &events).await)
+        Ok(test::run_cases(session, vec![e2e::demo_case()?], target, &events).await)
     }
     .await;
     drop(events);

@@ -23,7 +23,8 @@ const UNCOMPRESSED: &str = "containerd.io/uncompressed";
 /// [`Reason::DiskShort`], [`Reason::TimedOut`] if containerd hangs: no other way would help.
 pub(super) async fn bring(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) -> Result<Outcome> {
     let _lock = node.lock(cx).await?;
-    let (state, kubelets) = tokio::try_join!(look(node, wanted), node.kubelets(&wanted.reference))?;
+    let (state, kubelets) =
+        tokio::try_join!(look(node, wanted), node.kubelets(&wanted.reference)).map_err(Refused::told)?;
     if wanted.is_in(&state) && wanted.is_labelled(&state) && kubelets.as_ref() == Some(&wanted.image.id) {
         return Ok(Outcome::Done(Done {
             way: Way::Unchanged,
@@ -46,7 +47,7 @@ pub(super) async fn bring(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) ->
         return Err(disk_short(&node.name).evidence(told));
     }
     let staged: Vec<String> = state.names.iter().filter(|n| n.starts_with(STAGE)).cloned().collect();
-    let work = node.begin().await?;
+    let work = node.begin().await.map_err(Refused::told)?;
     match hand_over(&work, node, wanted, &inside).await {
         Ok(None) => {}
         Ok(Some(lacks)) => {
@@ -58,10 +59,11 @@ pub(super) async fn bring(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) ->
         }
         Err(refused) => {
             work.undo().await;
-            return Err(refused.into());
+            return Err(refused.told());
         }
     }
-    let (removed, (), ()) = tokio::try_join!(tidy(node, wanted, state), node.remove(&staged), work.end())?;
+    let (removed, (), ()) =
+        tokio::try_join!(tidy(node, wanted, state), node.remove(&staged), work.end()).map_err(Refused::told)?;
     Ok(Outcome::Done(Done {
         way: Way::Layers,
         by: By::Api,
@@ -77,20 +79,20 @@ pub(super) async fn bring(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) ->
 /// [`Reason::ImageLoadFailed`] if it is not.
 pub(super) async fn confirm(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) -> Result<Vec<String>> {
     let _lock = node.lock(cx).await?;
-    let state = look(node, wanted).await?;
-    let work = node.begin().await?;
+    let state = look(node, wanted).await.map_err(Refused::told)?;
+    let work = node.begin().await.map_err(Refused::told)?;
     let told = Manifest::of(&wanted.image.config, &wanted.layers);
     let done = async {
         work.publish(&told, &wanted.reference, &wanted.labels()).await?;
         lacks(node, wanted, &told).await
     };
     let lacks = done.await;
-    work.end().await?;
-    if let Some(lacks) = lacks? {
+    work.end().await.map_err(Refused::told)?;
+    if let Some(lacks) = lacks.map_err(Refused::told)? {
         let message = format!("{} does not have {} after the load", node.name, wanted.image.name);
         return Err(Failure::new(Reason::ImageLoadFailed, message).evidence(lacks));
     }
-    Ok(tidy(node, wanted, state).await?)
+    tidy(node, wanted, state).await.map_err(Refused::told)
 }
 
 /// What the node has of the image, and all names.

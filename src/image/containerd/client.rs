@@ -82,16 +82,17 @@ impl fmt::Display for Refused {
     }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        let Refused {
+impl Refused {
+    /// The same for people. No `From`: with a second one, many a `?` elsewhere would not know its type.
+    pub(in crate::image) fn told(self) -> Failure {
+        let Self {
             node,
             what,
             code,
             message,
-        } = refused;
+        } = self;
         if code == Code::DeadlineExceeded {
-            return Self::new(
+            return Failure::new(
                 Reason::TimedOut,
                 format!("containerd of {node} hangs: it did not {what}"),
             )
@@ -99,7 +100,7 @@ impl From<Refused> for Failure {
             .next(format!("docker exec {node} journalctl --no-pager -n 50 -u containerd"))
             .next(format!("docker exec {node} systemctl restart containerd"));
         }
-        Self::new(
+        Failure::new(
             Reason::ImageLoadFailed,
             format!("containerd of {node} could not {what}"),
         )

@@ -103,9 +103,9 @@ impl Node {
         let client = match Client::connect(&container.name, path, socket).await {
             Ok(client) => client,
             Err(refused) if refused.is_gone() => return Ok(Err(refused.to_string())),
-            Err(refused) => return Err(refused.into()),
+            Err(refused) => return Err(refused.told()),
         };
-        client.version().await?;
+        client.version().await.map_err(Refused::told)?;
         let settings = match kept(&reach) {
             Some(settings) => settings,
             None => ask(engine, &container.name).await?,

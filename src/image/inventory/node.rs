@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::container::{Engine, ExecOutput};
-use crate::diag::Result;
+use crate::diag::{Failure, Reason, Result};
 use crate::image::bounds::within;
 use crate::image::load::{ID_LABEL, LOADED_BY, STAGE, ctr};
 
@@ -122,9 +122,7 @@ pub(super) async fn remove_names(engine: &Engine, node: &str, names: &[&str]) ->
 
 /// Takes a name from a node's image unless a container runs it now; tells whether it is gone.
 pub(super) async fn remove_unused(engine: &Engine, node: &str, name: &str) -> Result<bool> {
-    let output = engine
-        .exec(node, &["sh", "-c", UNUSED, "sh", name], None, false)
-        .await?;
+    let output = ask(engine, node, &["sh", "-c", UNUSED, "sh", name]).await?;
     if output.code != 0 {
         let failure = Failure::new(Reason::EngineError, format!("{node} does not remove {name}"));
         return Err(failure.evidence(crate::process::tail(&output.stderr, 15)));

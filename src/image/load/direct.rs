@@ -40,14 +40,15 @@ pub(in crate::image) async fn bring(
     let _lock = node.lock(cx).await?;
     let staged: Vec<String> = node
         .images()
-        .await?
+        .await
+        .map_err(Refused::told)?
         .into_keys()
         .filter(|n| n.starts_with(STAGE))
         .collect();
-    node.remove(&staged).await?;
-    let work = node.begin().await?;
+    node.remove(&staged).await.map_err(Refused::told)?;
+    let work = node.begin().await.map_err(Refused::told)?;
     match all(&work, node, cache, images, report, cx).await {
-        Ok(None) => Ok(work.end().await?),
+        Ok(None) => work.end().await.map_err(Refused::told),
         Ok(Some(lacks)) => {
             work.undo().await;
             let message = format!("{} does not have what it was given", node.name);
@@ -77,7 +78,7 @@ async fn all(
         .map(|layer| (format!("sha256:{}", layer.digest), layer.clone()))
         .collect();
     let (every, digests): (Vec<_>, Vec<_>) = (every.into_iter().collect(), layers.keys().cloned().collect());
-    let (unpacked, blobs) = tokio::try_join!(node.unpacked(&every), node.blobs(&digests))?;
+    let (unpacked, blobs) = tokio::try_join!(node.unpacked(&every), node.blobs(&digests)).map_err(Refused::told)?;
     let missing: Vec<&Layer> = layers
         .iter()
         .filter(|(digest, _)| !blobs.contains_key(*digest))
@@ -99,14 +100,14 @@ async fn all(
         cx,
     };
     let (manifests, ()) = tokio::try_join!(
-        async { Ok(try_join_all(texts).await?) },
+        async { try_join_all(texts).await.map_err(Refused::told) },
         lay.all(&missing, &pieces, &unpacked)
     )?;
     let named = images.iter().zip(&manifests).map(|(image, manifest)| {
         let labels = [(ID_LABEL, image.id.as_str())];
         async move { work.publish(manifest, &image.reference, &labels).await }
     });
-    try_join_all(named).await?;
+    try_join_all(named).await.map_err(Refused::told)?;
     for ((image, manifest), chain) in images.iter().zip(&manifests).zip(&chains) {
         let blobs: Vec<(String, u64)> = image
             .layers
@@ -119,9 +120,11 @@ async fn all(
             blobs: &blobs,
             top: chain.last().map(String::as_str).unwrap_or_default(),
         };
-        if let Some(lacks) = node.lacks(&expected).await? {
+        if let Some(lacks) = node.lacks(&expected).await.map_err(Refused::told)? {
             // what is not whole must not be found by its name
-            node.remove(std::slice::from_ref(&image.reference)).await?;
+            node.remove(std::slice::from_ref(&image.reference))
+                .await
+                .map_err(Refused::told)?;
             return Ok(Some(format!("{}: {lacks}", image.reference)));
         }
     }
@@ -194,7 +197,7 @@ impl Lay<'_> {
             there[piece.chain.as_str()].send_replace(true);
             Ok::<_, Failure>(())
         }));
-        tokio::try_join!(async { Ok(lay.await?) }, unpack)?;
+        tokio::try_join!(async { lay.await.map_err(Refused::told) }, unpack)?;
         Ok(())
     }
 
@@ -210,18 +213,18 @@ impl Lay<'_> {
         if !first && self.stands_alone(layer).await {
             let ahead = {
                 let _room = self.room().await;
-                self.work.unpack_ahead(layer).await?
+                self.work.unpack_ahead(layer).await.map_err(Refused::told)?
             };
             if let Some(ahead) = ahead {
                 wait(below).await;
-                if self.work.settle(ahead, parent, chain).await? {
+                if self.work.settle(ahead, parent, chain).await.map_err(Refused::told)? {
                     return Ok(());
                 }
             }
         }
         wait(below).await;
         let _room = self.room().await;
-        Ok(self.work.unpack(layer, parent, chain).await?)
+        self.work.unpack(layer, parent, chain).await.map_err(Refused::told)
     }
 
     async fn room(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
