@@ -1,7 +1,7 @@
 //! A job goes on with another program, and keeps its state.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -261,9 +261,7 @@ fn holds(object: &Value, patch: &Value) -> bool {
 /// A failure of the new program is told at the user's file.
 fn at_file(failure: Failure, upgrade: &Upgrade) -> Failure {
     match failure.detail().location.clone() {
-        Some(place) if place.file == PathBuf::from("(script)") => {
-            failure.at(upgrade.code.file(), place.line, place.column)
-        }
+        Some(place) if place.file == Path::new("(script)") => failure.at(upgrade.code.file(), place.line, place.column),
         _ => failure,
     }
 }
