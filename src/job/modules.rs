@@ -1,5 +1,6 @@
 //! The Python files of a job: its own, and the modules beside it that it imports.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -42,9 +43,8 @@ fn add(folder: &Path, text: &str, files: &mut BTreeMap<String, String>) -> Resul
         for path in found {
             let below = path.strip_prefix(folder).unwrap_or(&path);
             let name = below.to_string_lossy().replace('\\', "/");
-            if !files.contains_key(&name) {
-                let text = read(&path, &path)?;
-                files.insert(name, text.clone());
+            if let Entry::Vacant(free) = files.entry(name) {
+                let text = free.insert(read(&path, &path)?).clone();
                 add(folder, &text, files)?;
             }
         }

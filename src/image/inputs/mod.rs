@@ -233,7 +233,7 @@ impl Inputs {
 /// What the engine answers.
 pub async fn lib_of(engine: &Engine, env: &Env, base: &Base) -> Result<Vec<String>> {
     let jars = base_lib::jars(engine, env, base).await?;
-    Ok(jars.iter().map(|jar| jar.name()).collect())
+    Ok(jars.iter().map(jar::Jar::name).collect())
 }
 
 /// What the base has already, under its very name, is left out.
