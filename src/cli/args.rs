@@ -87,7 +87,7 @@ pub enum Command {
     },
     /// Run test cases: records in, SQL, records out, verdict
     #[command(
-        after_help = "Cases run side by side, each with topics and a job of its own; all of it is removed afterwards, also after Ctrl-C.\nEnds with 0 if all pass, 1 if one does not.\n\nExamples:\n  dev test examples/orders/orders.test.yaml\n  dev test . -k join --tag '!slow' --junit junit.xml --report report.html\n  dev test . --shard 1/4 --repeat 3 --fail-fast\n  dev test . --rerun-failed --keep\n  dev test . --list"
+        after_help = "Cases run side by side, each with topics and a job of its own; all of it is removed afterwards, also after Ctrl-C.\nEnds with 0 if all pass, 1 if one does not.\n\nExamples:\n  dev test examples/orders/orders.test.yaml\n  dev test . -k join --tag '!slow' --junit junit.xml --report report.html\n  dev test . --shard 1/4 --repeat 3 --fail-fast\n  dev test . --rerun-failed --keep\n  dev test . -k 'totals[*size=100*' --list\n  dev test orders.test.yaml --watch\n  dev test orders.test.yaml --update\n  dev test init jobs/orders.sql"
     )]
     Test(TestArgs),
     /// Flink jobs: run, list, look at, change, remove

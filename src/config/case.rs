@@ -1,17 +1,18 @@
 //! A test case in its resolved form; how it is read and checked is in `load.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use super::json::Json;
 
 use super::pack::Records;
 
 /// A test case: records in, a SQL script, records out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Case {
     /// Its name.
     pub name: String,
@@ -33,6 +34,12 @@ pub struct Case {
     pub tags: Vec<String>,
     /// Why it is not to be run, if so.
     pub skip: Option<String>,
+    /// What `${var.NAME}` in the script stands for.
+    pub vars: BTreeMap<String, String>,
+    /// Whether it is one of several cases of its file.
+    pub of_matrix: bool,
+    /// The other files that it was read from: the script, and files of records.
+    pub files: Vec<PathBuf>,
 }
 
 impl Case {
@@ -62,20 +69,23 @@ pub struct Given {
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Record {
     /// Its key; a string is sent as it is, anything else as JSON.
-    pub key: Option<Value>,
+    pub key: Option<Json>,
     /// Its value as JSON; `null` is a tombstone.
-    pub value: Value,
-    /// Its headers, in order; a value that is `None` is null.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<(String, Option<String>)>,
-    /// Its time in milliseconds since the Unix epoch; that of producing if there is none.
+    pub value: Json,
+    /// Its headers, in order; `null` is one without a value. An expected record that names none may have any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Vec<(String, Json)>>,
+    /// Its time in milliseconds since the Unix epoch; that of producing if there is none, any if it is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<i64>,
-    /// Its partition; by key if there is none.
+    /// Its partition; by key if there is none, any if it is expected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<u32>,
     /// The line of the file it was written on, for messages.
     pub line: usize,
+    /// Its place, from 0 on, in the list or the file where it was written; several have the same if it is repeated.
+    #[serde(skip)]
+    pub item: usize,
 }
 
 /// What must come out of one topic.
@@ -109,6 +119,8 @@ pub struct Forbidden {
     pub topic: String,
     /// What they look like, by some of their fields; `None` forbids every record.
     pub records: Option<Vec<Record>>,
+    /// How values are read.
+    pub format: RecordFormat,
     /// The line it is written on, for messages.
     pub line: usize,
 }

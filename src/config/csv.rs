@@ -1,6 +1,6 @@
 //! Comma-separated values (RFC 4180): a file of records, or the value of one record.
 
-use serde_json::Value;
+use super::json::Json;
 
 /// A row, and the line it begins on.
 type Row = (usize, Vec<String>);
@@ -60,22 +60,22 @@ pub(crate) fn rows(text: &str) -> Result<Vec<Row>, (usize, &'static str)> {
 }
 
 /// A field as the value that it spells: a number, `true`, `false`, nothing (`null`), else the text.
-pub(crate) fn scalar(field: &str) -> Value {
+pub(crate) fn scalar(field: &str) -> Json {
     if field.is_empty() {
-        return Value::Null;
+        return Json::Null;
     }
-    match serde_json::from_str(field) {
-        Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
-        _ => Value::from(field),
+    match Json::parse(field) {
+        Ok(value @ (Json::Number(_) | Json::Bool(_))) => value,
+        _ => Json::from(field),
     }
 }
 
 /// Values as one line, without its end.
-pub(crate) fn line<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
-    let field = |value: &Value| {
+pub(crate) fn line<'a>(values: impl IntoIterator<Item = &'a Json>) -> String {
+    let field = |value: &Json| {
         let text = match value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
+            Json::Null => String::new(),
+            Json::Text(text) => text.clone(),
             other => other.to_string(),
         };
         if text.contains(['"', ',', '\n', '\r']) {
@@ -125,7 +125,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            line(&[json!("a,b"), json!(null), json!(1), json!("q\"")]),
+            line(&[json!("a,b"), json!(null), json!(1), json!("q\"")].map(Json::from)),
             "\"a,b\",,1,\"q\"\"\""
         );
     }
@@ -133,7 +133,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_again(fields in proptest::collection::vec("[a-z,\"\n ]{1,6}", 1..5)) {
-            let values: Vec<Value> = fields.iter().map(|f| Value::from(f.as_str())).collect();
+            let values: Vec<Json> = fields.iter().map(|f| Json::from(f.as_str())).collect();
             let read = rows(&line(&values)).unwrap();
             prop_assert_eq!(&read[0].1, &fields);
         }

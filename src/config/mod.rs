@@ -6,6 +6,8 @@ mod check;
 pub(crate) mod csv;
 mod decode;
 mod find;
+mod flow;
+mod json;
 mod layer;
 mod load;
 mod load_case;
@@ -16,24 +18,30 @@ mod raw_case;
 mod raw_profile;
 mod records;
 mod schema;
+mod skeleton;
 mod source;
 mod template;
 #[cfg(test)]
 mod tests;
 mod units;
+mod update;
 mod words;
 mod yaml;
 
 pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
 pub use find::{CASE_SUFFIX, find_cases};
+pub(crate) use json::quoted;
+pub use json::{Json, Number};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
 pub use pack::Records;
 pub use profile::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
     State, StateBackend, StateVolume, Webhook,
 };
+pub(crate) use records::{FORMS, bytes};
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};
 pub use units::parse_duration;
+pub use update::{Rewrite, rewritten};
 pub use words::nearest;

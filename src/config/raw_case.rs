@@ -33,9 +33,20 @@ pub(super) struct RawCase {
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub(super) expect: BTreeMap<String, Form<RawExpectation>>,
-    /// What must not come out of the topics, by the topic's name: `any` record at all, or one that has these fields.
+    /// What must not come out of the topics, by the topic's name: `any` record at all, or one that has these fields (a
+    /// list, or a mapping that says how they are read, too).
     #[serde(default)]
     pub(super) forbid: BTreeMap<String, RawForbid>,
+    /// Values by their names: `${var.NAME}` stands for one, in any text of this file and in the script.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RawValue>")]
+    #[expect(dead_code, reason = "read from the tree, before the rest is decoded")]
+    pub(super) vars: BTreeMap<String, IgnoredAny>,
+    /// Several cases of one file: each name has a list of values, and there is a case for every choice of them; or a list
+    /// of sets of values, each a mapping. A case is called `NAME[size=1,region=eu]`.
+    #[schemars(with = "Option<RawMatrix>")]
+    #[expect(dead_code, reason = "read from the tree, before the rest is decoded")]
+    pub(super) matrix: Option<Matrix>,
     /// Words by which cases are chosen: `dev test --tag WORD`.
     #[serde(default)]
     pub(super) tags: Vec<String>,
@@ -44,6 +55,59 @@ pub(super) struct RawCase {
     /// How long all may take, from the submission to the last record, e.g. `90s`; `60s` if nothing is said.
     #[schemars(extend("default" = "60s"))]
     pub(super) within: Option<Span>,
+}
+
+/// A value of `vars` and `matrix`, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum RawValue {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+}
+
+/// The values of a matrix, for the schema.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum RawMatrix {
+    /// Lists of values by their names.
+    Lists(BTreeMap<String, Vec<RawValue>>),
+    /// Sets of values.
+    Sets(Vec<BTreeMap<String, RawValue>>),
+}
+
+/// A mapping of lists, or a list of mappings. The values themselves are read from the tree, with their places.
+#[derive(Debug)]
+pub(super) struct Matrix;
+
+impl<'de> Deserialize<'de> for Matrix {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MatrixVisitor;
+
+        impl<'de> Visitor<'de> for MatrixVisitor {
+            type Value = Matrix;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping of names to lists of values, or a list of mappings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Matrix, A::Error> {
+                while access.next_entry::<String, Vec<IgnoredAny>>()?.is_some() {}
+                Ok(Matrix)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Matrix, A::Error> {
+                while access.next_element::<BTreeMap<String, IgnoredAny>>()?.is_some() {}
+                Ok(Matrix)
+            }
+        }
+
+        deserializer.deserialize_any(MatrixVisitor)
+    }
 }
 
 /// Records for a topic.
@@ -128,11 +192,31 @@ pub(super) enum RawFormat {
     Raw,
 }
 
-/// Records that must not come: any, or those of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Records that must not come: any, those of a list, or a mapping that says more.
+#[derive(Debug)]
 pub(super) enum RawForbid {
     Any,
     Records,
+    Long(RawForbidden),
+}
+
+/// Records that must not come out of a topic, and how they are read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline, extend("oneOf" = [{"required": ["records"]}, {"required": ["file"]}]))]
+pub(super) struct RawForbidden {
+    /// How values are read; as the case says of this topic elsewhere, else `json`, if nothing is said.
+    pub(super) format: Option<RawFormat>,
+    /// The names of the columns, in order, for `format: csv`.
+    #[serde(default)]
+    pub(super) columns: Vec<String>,
+    /// The records, by some of their fields.
+    #[schemars(with = "Option<Vec<RawRecord>>")]
+    #[expect(dead_code, reason = "read from the tree, with their places")]
+    pub(super) records: Option<Vec<IgnoredAny>>,
+    /// A file with the records instead, as for what is expected.
+    #[expect(dead_code, reason = "read from the tree, with its place")]
+    pub(super) file: Option<String>,
 }
 
 /// A list of records, or a mapping that says more. The records themselves are read from the tree, with their places.
@@ -180,7 +264,11 @@ impl<'de> Deserialize<'de> for RawForbid {
             type Value = RawForbid;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`any`, or a list of records")
+                f.write_str("`any`, a list of records, or a mapping with `records` or `file`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<RawForbid, A::Error> {
+                RawForbidden::deserialize(MapAccessDeserializer::new(access)).map(RawForbid::Long)
             }
 
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<RawForbid, E> {
@@ -188,7 +276,7 @@ impl<'de> Deserialize<'de> for RawForbid {
                     Ok(RawForbid::Any)
                 } else {
                     Err(E::custom(format!(
-                        "expected `any`, or a list of records, found the text `{word}`"
+                        "expected `any`, a list of records, or a mapping, found the text `{word}`"
                     )))
                 }
             }
@@ -214,7 +302,8 @@ impl JsonSchema for RawForbid {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let records = generator.subschema_for::<Vec<RawRecord>>();
-        json_schema!({"anyOf": [{"const": "any", "description": "No record at all may come."}, records]})
+        let long = generator.subschema_for::<RawForbidden>();
+        json_schema!({"anyOf": [{"const": "any", "description": "No record at all may come."}, records, long]})
     }
 }
 
@@ -241,11 +330,12 @@ impl JsonSchema for RawRecord {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A record. A mapping with `value`, and besides it at most `key` and `repeat` (in `given` also `headers`, \
-                            `timestamp` and `partition`), is the long form: `{key: eu, value: {total: 3}}`. Anything else is the \
-                            value itself: `{total: 3}`. A value is sent as JSON, a key that is text as it is, any other key as \
-                            JSON. The value `null` is a tombstone. In an expected record `{$regex: PATTERN}` stands for a text \
-                            that matches, `{$any: true}` for anything that is there.",
+            "description": "A record. A mapping with `value`, and besides it at most `key`, `headers`, `timestamp`, `partition` \
+                            and `repeat`, is the long form: `{key: eu, value: {total: 3}}`. Anything else is the value itself: \
+                            `{total: 3}`. A value is sent as JSON, a key that is text as it is, any other key as JSON. The value \
+                            `null` is a tombstone, `{$json: null}` is JSON's null. `{$hex: 00ff}` are bytes. In an expected \
+                            record `{$regex: PATTERN}` stands for a text that matches, `{$any: true}` for anything that is \
+                            there; headers, time and partition count where they are named.",
             "anyOf": [
                 {
                     "type": "object",
@@ -254,9 +344,10 @@ impl JsonSchema for RawRecord {
                         "key": {"description": "The record's key."},
                         "value": {"description": "The record's value; `null` is a tombstone."},
                         "headers": {
-                            "description": "The record's headers.",
+                            "description": "The record's headers. Of expected ones, those that are not named may be there with \
+                                            `fields: partial` only.",
                             "type": "object",
-                            "additionalProperties": {"type": ["string", "number", "boolean", "null"]}
+                            "additionalProperties": {"type": ["string", "number", "boolean", "null", "object"]}
                         },
                         "timestamp": {
                             "description": "The record's time, e.g. `2026-01-01T00:00:00Z`, or milliseconds since 1970.",

@@ -1,6 +1,7 @@
 //! A text that a user wrote, places in it, and how a place is shown.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,6 +97,16 @@ impl Place {
     /// The file it lies in.
     pub(crate) fn file(&self) -> &Path {
         &self.source.file
+    }
+
+    /// The bytes of the text that it covers.
+    pub(super) fn range(&self) -> Range<usize> {
+        let text = &self.source.text;
+        let line: usize = text.split_inclusive('\n').take(self.line - 1).map(str::len).sum();
+        let rest = &text[line.min(text.len())..];
+        let behind = |characters: usize| rest.char_indices().nth(characters).map_or(rest.len(), |(at, _)| at);
+        let (start, end) = (behind(self.column - 1), behind(self.column - 1 + self.width));
+        line + start..line + end
     }
 
     /// A failure at this place, with the lines around it as evidence.

@@ -1,27 +1,27 @@
 //! `${i}` in records that are repeated: the count, and what can be reckoned from it.
 
-use serde_json::{Map, Value};
+use super::json::Json;
 
 /// A value with its templates filled in for the `i`th time, counted from 0.
 ///
 /// # Errors
 /// What is wrong with a template.
-pub(super) fn fill(value: &Value, i: i64) -> Result<Value, String> {
+pub(super) fn fill(value: &Json, i: i64) -> Result<Json, String> {
     Ok(match value {
-        Value::String(text) => text_of(text, i)?,
-        Value::Array(items) => Value::Array(items.iter().map(|item| fill(item, i)).collect::<Result<_, _>>()?),
-        Value::Object(fields) => Value::Object(
+        Json::Text(text) => text_of(text, i)?,
+        Json::List(items) => Json::List(items.iter().map(|item| fill(item, i)).collect::<Result<_, _>>()?),
+        Json::Map(fields) => Json::Map(
             fields
                 .iter()
                 .map(|(name, value)| Ok((name.clone(), fill(value, i)?)))
-                .collect::<Result<Map<_, _>, String>>()?,
+                .collect::<Result<_, String>>()?,
         ),
         other => other.clone(),
     })
 }
 
 /// A text that is one template and nothing else becomes a number, unless it asks for zeros.
-fn text_of(text: &str, i: i64) -> Result<Value, String> {
+fn text_of(text: &str, i: i64) -> Result<Json, String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some(at) = rest.find("${") {
         out.push_str(&rest[..at]);
@@ -43,13 +43,13 @@ fn text_of(text: &str, i: i64) -> Result<Value, String> {
         let number = Sum { rest: sum, i }.whole()?;
         rest = &behind[end + 1..];
         match width {
-            None if out.is_empty() && rest.is_empty() => return Ok(Value::from(number)),
+            None if out.is_empty() && rest.is_empty() => return Ok(Json::from(number)),
             None => out.push_str(&number.to_string()),
             Some(width) => out.push_str(&format!("{number:0width$}")),
         }
     }
     out.push_str(rest);
-    Ok(Value::from(out))
+    Ok(Json::from(out))
 }
 
 /// Reckons with whole numbers, `i`, `+ - * / %` and parentheses.
@@ -143,11 +143,11 @@ mod tests {
     fn templates_are_filled_in_everywhere() {
         let value = json!({"id": "o${i}", "n": "${i * 10 + 5}", "a": ["${i % 3}", "${i:04}", "x${(i+1)*2:3}", 1]});
         assert_eq!(
-            fill(&value, 7).unwrap(),
+            fill(&value.into(), 7).unwrap(),
             json!({"id": "o7", "n": 75, "a": [1, "0007", "x016", 1]})
         );
-        assert_eq!(fill(&json!("${-i - 1}"), 2).unwrap(), json!(-3));
-        assert_eq!(fill(&json!("a $ {b}"), 2).unwrap(), json!("a $ {b}"));
+        assert_eq!(fill(&json!("${-i - 1}").into(), 2).unwrap(), json!(-3));
+        assert_eq!(fill(&json!("a $ {b}").into(), 2).unwrap(), json!("a $ {b}"));
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             "${9223372036854775807 + i}",
             "${}",
         ] {
-            assert!(fill(&json!(text), 1).is_err(), "{text}");
+            assert!(fill(&json!(text).into(), 1).is_err(), "{text}");
         }
     }
 }

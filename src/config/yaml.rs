@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Error, Spanned};
 
+use super::json::{Json, Number};
 use super::source::{Place, Source};
 use crate::diag::{Reason, Result};
 
@@ -89,18 +90,19 @@ impl Node {
         &node.place
     }
 
-    /// The value as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        use serde_json::Value;
+    /// The value as JSON; numbers keep their digits.
+    pub(crate) fn json(&self) -> Json {
         match &self.value {
-            Yaml::Null => Value::Null,
-            Yaml::Bool(value) => Value::Bool(*value),
-            Yaml::Int(value, _) => Value::from(*value),
-            Yaml::Uint(value, _) => Value::from(*value),
-            Yaml::Float(value, _) => Value::from(*value),
-            Yaml::Text(text) => Value::String(text.clone()),
-            Yaml::List(items) => Value::Array(items.iter().map(Self::json).collect()),
-            Yaml::Map(entries) => Value::Object(
+            Yaml::Null => Json::Null,
+            Yaml::Bool(value) => Json::Bool(*value),
+            Yaml::Int(value, _) => Json::from(*value),
+            Yaml::Uint(value, _) => Json::from(serde_json::Value::from(*value)),
+            Yaml::Float(value, text) => {
+                Number::spelt(text).map_or_else(|| Json::from(serde_json::Value::from(*value)), Json::Number)
+            }
+            Yaml::Text(text) => Json::Text(text.clone()),
+            Yaml::List(items) => Json::List(items.iter().map(Self::json).collect()),
+            Yaml::Map(entries) => Json::Map(
                 entries
                     .iter()
                     .map(|entry| (entry.key.clone(), entry.node.json()))
@@ -232,12 +234,13 @@ impl<'de> Deserialize<'de> for Any {
                 Ok(i64::try_from(value).map_or(Any::Uint(value), Any::Int))
             }
 
-            fn visit_i128<E: de::Error>(self, _: i128) -> Result<Any, E> {
-                Err(E::custom("a number with too many digits; write it in quotes"))
+            // its digits are those that are written
+            fn visit_i128<E>(self, value: i128) -> Result<Any, E> {
+                Ok(Any::Float(value as f64))
             }
 
-            fn visit_u128<E: de::Error>(self, _: u128) -> Result<Any, E> {
-                Err(E::custom("a number with too many digits; write it in quotes"))
+            fn visit_u128<E>(self, value: u128) -> Result<Any, E> {
+                Ok(Any::Float(value as f64))
             }
 
             fn visit_f64<E>(self, value: f64) -> Result<Any, E> {

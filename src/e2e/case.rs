@@ -5,7 +5,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use super::settle::Settle;
 use super::substitute::{Script, substitute};
 use super::value::{encode, encode_key};
 use super::verdict::Boards;
-use crate::config::{Case, Given, RecordFormat};
+use crate::config::{Case, Given};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
 use crate::event::{EventKind, EventSink};
@@ -293,6 +292,8 @@ impl Prepared {
             return Err(self.not_running(job, &reason, &boards).await);
         }
         let mut lines = boards.difference();
+        let (observed, enough) = boards.observed();
+        self.journal.observe((observed, enough && !restless));
         if restless {
             let within = self.case.within.as_secs_f64();
             lines.push(format!(
@@ -378,16 +379,14 @@ pub(super) fn messages<'a>(
 ) -> BTreeMap<String, impl Iterator<Item = Message> + Send + 'a> {
     let all = |g: &'a Given| {
         let first = g.records.first().map(|r| r.value).unwrap_or_default();
-        g.records.with_text().map(move |(record, text)| Message {
+        g.records.iter().map(move |record| Message {
             key: record.key.as_ref().and_then(encode_key),
-            value: match g.format {
-                RecordFormat::Json if !record.value.is_null() => Some(Bytes::copy_from_slice(text.as_bytes())),
-                _ => encode(&record.value, &g.format, &first),
-            },
+            value: encode(&record.value, &g.format, &first),
             headers: record
                 .headers
-                .into_iter()
-                .map(|(name, value)| (name, value.map(Into::into)))
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), encode_key(value)))
                 .collect(),
             timestamp: record.timestamp,
             partition: record.partition.and_then(|p| i32::try_from(p).ok()),

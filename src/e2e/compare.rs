@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use serde_json::Value;
-
+use super::about::About;
 use super::index::{Index, digest};
 use super::matching::improve;
 use super::pattern::{Rules, Want};
 use super::seen::{Kept, Seen};
-use super::value::canonical;
-use crate::config::{Expectation, Match, Record};
+use crate::config::{Expectation, Json, Match, Record};
 use crate::kafka::Fetched;
 
 /// An expected record that counts.
@@ -40,29 +38,35 @@ struct Wanted {
     /// Its key, and that in canonical form.
     key: Option<(Want, String)>,
     value: Want,
+    about: About,
 }
 
 impl Wanted {
     fn of(record: &Record) -> Self {
         Self {
-            key: record.key.as_ref().map(|key| (Want::of(key), canonical(key))),
+            key: record.key.as_ref().map(|key| (Want::of(key), key.canonical())),
             value: Want::of(&record.value),
+            about: About::of(record),
         }
     }
 
-    /// Whether there is no pattern in it.
+    /// Whether it is one key and value: there is no pattern in it, and nothing is said of headers, time and partition.
     fn is_value(&self) -> bool {
-        self.value.is_value() && self.key.iter().all(|(key, _)| key.is_value())
+        self.about.is_empty() && self.value.is_value() && self.key.iter().all(|(key, _)| key.is_value())
     }
 
     fn fits(&self, seen: &Seen, rules: Rules) -> bool {
-        self.value.fits(&seen.value, rules) && self.fits_key(seen)
+        self.value.fits(&seen.value, rules) && self.fits_key(seen) && self.about.fits(&seen.around, rules)
     }
 
     fn fits_key(&self, seen: &Seen) -> bool {
         self.key.as_ref().is_none_or(|(want, canonical)| {
             !seen.key.is_null()
-                && (seen.keys.contains(canonical) || !want.is_value() && want.fits(&seen.key, Rules::STRICT))
+                && (seen.has_key(canonical)
+                    // a pattern fits either spelling, too
+                    || !want.is_value()
+                        && (want.fits(&seen.key, Rules::STRICT)
+                            || seen.keys.iter().any(|k| Json::parse(k).is_ok_and(|k| want.fits(&k, Rules::STRICT)))))
         })
     }
 }
@@ -178,7 +182,7 @@ impl Board {
     pub(super) fn add(&mut self, record: &Fetched) {
         let (seen, at) = (Seen::new(record, &self.expectation.format), self.seen.len());
         let (mode, keyed) = (self.expectation.mode, record.key.is_some());
-        let group = seen.group(mode, &self.expectation.by, keyed);
+        let group = seen.group(mode, &self.expectation.by, record.key.as_deref());
         // a tombstone of a table is the absence of its key
         let counts = !(mode == Match::LastPerKey && group.is_some() && seen.value.is_null());
         if let Some(group) = group
@@ -306,13 +310,31 @@ impl Board {
         }
     }
 
+    /// Where a seen record is not what an expected one stands for: `path: expected …, seen …`, one entry a place.
+    pub(super) fn differences(&self, expected: &Record, seen: &Seen) -> Vec<String> {
+        let wanted = Wanted::of(expected);
+        let mut all = Vec::new();
+        if !wanted.fits_key(seen) {
+            let key = expected.key.clone().unwrap_or_default();
+            all.push(format!("key: expected {key}, seen {}", seen.key));
+        }
+        all.extend(wanted.value.differences(&seen.value, self.rules));
+        all.extend(wanted.about.differences(&seen.around, self.rules));
+        all
+    }
+
+    /// Whether a seen record is what the expected one at this place stands for.
+    pub(super) fn is(&self, expected: usize, seen: usize) -> bool {
+        self.fits(expected, &self.seen(seen))
+    }
+
     /// The key or window that an expected record is of; `None` where it names no key, or a pattern of one.
     pub(super) fn group(&self, record: &Record) -> Option<String> {
         if self.expectation.mode == Match::Window {
             return Some(self.window(&record.value));
         }
         let key = record.key.as_ref()?;
-        Want::of(key).is_value().then(|| canonical(key))
+        Want::of(key).is_value().then(|| key.canonical())
     }
 
     /// The key, in each way it may be written, or the window that a seen record is of.
@@ -324,9 +346,9 @@ impl Board {
         }
     }
 
-    fn window(&self, value: &Value) -> String {
+    fn window(&self, value: &Json) -> String {
         let parts = self.expectation.by.iter();
-        let parts = parts.map(|name| value.get(name).map_or_else(|| "no".to_owned(), canonical));
+        let parts = parts.map(|name| value.get(name).map_or_else(|| "no".to_owned(), Json::canonical));
         parts.collect::<Vec<_>>().join(" ")
     }
 }

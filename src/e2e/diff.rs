@@ -47,15 +47,8 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
             None => format!("key {}", found.key),
         };
         lines.push(format!("  ~ differing   {key}{}", line(record.line)));
-        let differences = Want::of(&record.value).differences(&found.value, board.rules());
-        if differences.is_empty() {
-            lines.push(format!(
-                "      key: expected {}, seen {}",
-                record.key.clone().unwrap_or_default(),
-                found.key
-            ));
-        }
-        lines.extend(differences.into_iter().map(|d| format!("      {d}")));
+        let differences = board.differences(&record, &found).into_iter();
+        lines.extend(differences.map(|d| format!("      {d}")));
     }
     more(&mut lines, pairs.len(), "differing");
     for &index in missing.iter().take(SHOWN) {
@@ -75,7 +68,7 @@ pub(super) fn lines(board: &Board, outcome: &Outcome) -> Vec<String> {
         } else {
             format!("key {}, ", seen.key)
         };
-        let place = format!("partition {}, offset {}", seen.partition, seen.offset);
+        let place = format!("partition {}, offset {}", seen.around.partition, seen.offset);
         lines.push(format!("  + unexpected  {key}value {}  ({place})", seen.value));
     }
     more(&mut lines, unexpected.len(), "unexpected");
@@ -106,7 +99,7 @@ pub(super) fn forbidden(fence: &Fence) -> Vec<String> {
         } else {
             format!("key {}, ", hit.seen.key)
         };
-        let place = format!("partition {}, offset {}", hit.seen.partition, hit.seen.offset);
+        let place = format!("partition {}, offset {}", hit.seen.around.partition, hit.seen.offset);
         lines.push(format!(
             "  + forbidden   {key}value {}  ({place}){}",
             hit.seen.value,
@@ -133,7 +126,7 @@ fn more(lines: &mut Vec<String>, count: usize, what: &str) {
 
 /// Pairs of a missing and an unexpected record that are one record with differences: of the same key, else those most
 /// alike; then what is left of both.
-fn pair(board: &Board, outcome: &Outcome) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usize>) {
+pub(super) fn pair(board: &Board, outcome: &Outcome) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usize>) {
     let mut pairs = of_one_key(board, outcome);
     let (mut missing, mut unexpected) = left(outcome, &pairs);
     let wants: Vec<_> = missing.iter().take(COMPARED).map(|&e| (e, board.expected(e))).collect();

@@ -1,11 +1,9 @@
 //! Records that must not come out.
 
-use bytes::Bytes;
-use serde_json::Value;
-
+use super::about::About;
 use super::pattern::{Rules, Want};
 use super::seen::Seen;
-use super::value;
+use super::value::spellings;
 use crate::config::{Fields, Forbidden, RecordFormat};
 use crate::kafka::Fetched;
 
@@ -13,15 +11,21 @@ use crate::kafka::Fetched;
 #[derive(Debug)]
 pub(super) struct Fence {
     topic: String,
-    /// The line of the case, the key and the value of what is forbidden; `None` forbids everything.
-    wants: Option<Vec<(usize, Option<Want>, Want)>>,
+    /// What is forbidden; `None` forbids everything.
+    wants: Option<Vec<Taboo>>,
+    format: RecordFormat,
     line: usize,
     hits: Vec<Hit>,
 }
 
-/// Bytes as text.
-fn spelt(bytes: &Option<Bytes>) -> Option<Value> {
-    bytes.as_deref().map(value::text)
+/// A record that must not come.
+#[derive(Debug)]
+struct Taboo {
+    /// The line of the case.
+    line: usize,
+    key: Option<Want>,
+    want: Want,
+    about: About,
 }
 
 /// A forbidden record.
@@ -38,12 +42,18 @@ impl Fence {
         let wants = forbidden.records.as_ref().map(|records| {
             records
                 .iter()
-                .map(|r| (r.line, r.key.as_ref().map(Want::of), Want::of(&r.value)))
+                .map(|r| Taboo {
+                    line: r.line,
+                    key: r.key.as_ref().map(Want::of),
+                    want: Want::of(&r.value),
+                    about: About::of(r),
+                })
                 .collect()
         });
         Self {
             topic: forbidden.topic.clone(),
             wants,
+            format: forbidden.format.clone(),
             line: forbidden.line,
             hits: Vec::new(),
         }
@@ -60,24 +70,27 @@ impl Fence {
 
     /// Takes over a record of the topic. A forbidden one is named by some of its fields.
     pub(super) fn add(&mut self, record: &Fetched) {
-        let seen = Seen::new(record, &RecordFormat::Json);
+        let seen = Seen::new(record, &self.format);
         let rules = Rules {
             fields: Fields::Partial,
             tolerance: 0.0,
         };
         let line = match &self.wants {
             None => Some(self.line),
-            Some(wants) => wants.iter().find_map(|(line, key, want)| {
+            Some(wants) => {
                 // in either spelling, as expected records are: `42` may be a number or a text
-                let key = key.as_ref().is_none_or(|key| {
-                    key.fits(&seen.key, Rules::STRICT)
-                        || spelt(&record.key).is_some_and(|text| key.fits(&text, Rules::STRICT))
-                });
-                let value = || {
-                    want.fits(&seen.value, rules) || spelt(&record.value).is_some_and(|text| want.fits(&text, rules))
+                let (keys, mut values) = (spellings(record.key.as_deref()), vec![seen.value.clone()]);
+                if record.value.is_some() {
+                    values.extend(spellings(record.value.as_deref()));
+                }
+                let hit = |taboo: &&Taboo| {
+                    let key = |key: &Want| keys.iter().any(|spelt| key.fits(spelt, Rules::STRICT));
+                    taboo.key.as_ref().is_none_or(key)
+                        && values.iter().any(|value| taboo.want.fits(value, rules))
+                        && taboo.about.fits(&seen.around, rules)
                 };
-                (key && value()).then_some(*line)
-            }),
+                wants.iter().find(hit).map(|taboo| taboo.line)
+            }
         };
         self.hits.extend(line.map(|line| Hit { seen, line }));
     }

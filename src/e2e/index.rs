@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde_json::Value;
-
 use super::pattern::{project, shape};
 use super::seen::Seen;
-use super::value::canonical;
-use crate::config::{Fields, Record};
+use crate::config::{Fields, Json, Record};
 
 /// Seen records by what expected ones want. Only what is wanted is held.
 #[derive(Debug, Default)]
@@ -23,7 +20,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 struct Shape {
     /// A value of this shape; `None` is the whole value.
-    like: Option<Value>,
+    like: Option<Json>,
     /// The slot of each thing that is wanted.
     wanted: HashMap<u128, u32>,
     /// Whether one of them names a key, and one does not.
@@ -52,7 +49,7 @@ impl Index {
         shape.plain |= key.is_none();
         *shape
             .wanted
-            .entry(digest(&canonical(&record.value), key))
+            .entry(digest(&record.value.canonical(), key))
             .or_insert_with(|| {
                 self.slots.push(Vec::new());
                 place(self.slots.len() - 1)
@@ -63,7 +60,7 @@ impl Index {
     pub(super) fn add(&mut self, seen: &Seen, keyed: bool, at: usize) {
         for shape in &self.shapes {
             let value = match &shape.like {
-                None => Some(canonical(&seen.value)),
+                None => Some(seen.value.canonical()),
                 Some(like) => project(like, &seen.value),
             };
             let Some(value) = value else { continue };

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::observe::Observed;
 use super::value::decode;
 use crate::kafka::Fetched;
 
@@ -39,6 +40,8 @@ struct Inner {
     marks: Vec<Mark>,
     /// By the topic's name in Kafka: what was read, as JSON Lines, and how many more there were.
     records: BTreeMap<String, (Vec<String>, usize)>,
+    /// What would have to be expected, and whether that is enough.
+    observed: Option<(Vec<Observed>, bool)>,
 }
 
 impl Journal {
@@ -84,10 +87,11 @@ impl Journal {
             let (kept, more) = inner.records.entry(record.topic.clone()).or_default();
             if kept.len() < KEPT {
                 let (key, value) = (decode(record.key.as_deref()), decode(record.value.as_deref()));
-                kept.push(
-                    json!({"partition": record.partition, "offset": record.offset, "key": key, "value": value})
-                        .to_string(),
-                );
+                let (partition, offset) = (record.partition, record.offset);
+                // not by way of JSON's numbers, which lose digits
+                kept.push(format!(
+                    "{{\"partition\":{partition},\"offset\":{offset},\"key\":{key},\"value\":{value}}}"
+                ));
             } else {
                 *more += 1;
             }
@@ -101,6 +105,16 @@ impl Journal {
                 ok: true,
             });
         }
+    }
+
+    /// What would have to be expected so that the case passes, and whether that is enough.
+    pub(super) fn observe(&self, observed: (Vec<Observed>, bool)) {
+        self.inner().observed = Some(observed);
+    }
+
+    /// What [`Self::observe`] was told; nothing if the case did not come so far.
+    pub(super) fn observed(&self) -> (Vec<Observed>, bool) {
+        self.inner().observed.take().unwrap_or_default()
     }
 
     /// All marks, in order of their beginning.
@@ -158,6 +172,8 @@ pub(super) fn restarts(answer: &Value, began: u64) -> Vec<Mark> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

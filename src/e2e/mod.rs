@@ -4,6 +4,7 @@
 //! made is removed whatever the verdict is. A case passes when, with the job running, every expectation has held for
 //! a quiet second: a surplus record that comes right behind the last expected one is seen.
 
+mod about;
 mod case;
 mod compare;
 mod demo;
@@ -18,6 +19,7 @@ mod lease;
 mod mask;
 mod matching;
 mod names;
+mod observe;
 mod pattern;
 mod report;
 mod run;
@@ -34,6 +36,7 @@ pub use journal::Mark;
 pub use junit::junit;
 pub(crate) use lease::{LABEL_RUN, RunLease, sweep_dead};
 pub(crate) use names::{Names, run_id};
+pub use observe::Observed;
 pub use report::{CaseReport, Exhibit, Summary};
 pub use run::{RunOptions, Target, remove_kept, run_cases};
 pub use select::{Selection, Shard};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::journal::Mark;
+use super::observe::Observed;
 use crate::diag::Failure;
 use crate::event::Verdict;
 
@@ -15,6 +16,8 @@ use crate::event::Verdict;
 pub struct CaseReport {
     /// What it is called: its name, with a number where it is run several times.
     pub title: String,
+    /// Its name.
+    pub name: String,
     /// The file it was read from.
     pub file: PathBuf,
     /// Its tags.
@@ -35,6 +38,12 @@ pub struct CaseReport {
     pub evidence: Vec<Exhibit>,
     /// The folder where it lies.
     pub folder: Option<PathBuf>,
+    /// For `fail`: what would have to be expected instead.
+    #[serde(skip)]
+    pub observed: Vec<Observed>,
+    /// Whether it would pass with that.
+    #[serde(skip)]
+    pub mendable: bool,
 }
 
 impl CaseReport {
@@ -42,6 +51,7 @@ impl CaseReport {
     pub fn new(title: impl Into<String>, file: impl Into<PathBuf>, verdict: Verdict) -> Self {
         Self {
             title: title.into(),
+            name: String::new(),
             file: file.into(),
             tags: Vec::new(),
             verdict,
@@ -52,6 +62,8 @@ impl CaseReport {
             marks: Vec::new(),
             evidence: Vec::new(),
             folder: None,
+            observed: Vec::new(),
+            mendable: false,
         }
     }
 }

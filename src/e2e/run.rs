@@ -361,6 +361,9 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
         }
     }
     report.marks = prepared.journal.marks();
+    if report.verdict == Verdict::Fail {
+        (report.observed, report.mendable) = prepared.journal.observed();
+    }
     if failed && shared.options.keep {
         shared.events.note(how_to_look(&prepared, target));
         return Ran {
@@ -416,6 +419,7 @@ async fn open(target: &Target, run: &str) -> Result<(TopicClient, RunLease)> {
 
 fn blank(planned: &Planned, began: Duration, took: Duration, verdict: Verdict) -> CaseReport {
     CaseReport {
+        name: planned.case.name.clone(),
         tags: planned.case.tags.clone(),
         began,
         took,

@@ -1,22 +1,21 @@
 //! Records that were read: as they are compared and shown, and as they are held in the meantime.
 
-use serde_json::Value;
-
-use super::value::{canonical, decode, decode_as, spellings};
-use crate::config::{Match, RecordFormat};
+use super::about::Around;
+use super::value::{decode, decode_as, spellings};
+use crate::config::{Json, Match, RecordFormat};
 use crate::kafka::Fetched;
 
 /// A record that was read, in the form in which it is compared.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     /// Its key as JSON or text; `Null` without one.
-    pub(super) key: Value,
+    pub(super) key: Json,
     /// Its value as JSON or text; `Null` for a tombstone.
-    pub(super) value: Value,
-    /// Its partition.
-    pub(super) partition: i32,
+    pub(super) value: Json,
     /// Its offset.
     pub(super) offset: i64,
+    /// What it has besides.
+    pub(super) around: Around,
     /// How its key may be written in a case, in canonical form.
     pub(super) keys: Vec<String>,
 }
@@ -25,26 +24,35 @@ impl Seen {
     /// A record as it was read.
     pub(super) fn new(record: &Fetched, format: &RecordFormat) -> Self {
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
-        Self::of(key, value, (record.partition, record.offset), format)
+        Self::of(key, value, (record.offset, Around::of(record)), format)
     }
 
-    fn of(key: Option<&[u8]>, value: Option<&[u8]>, (partition, offset): (i32, i64), format: &RecordFormat) -> Self {
+    fn of(key: Option<&[u8]>, value: Option<&[u8]>, (offset, around): (i64, Around), format: &RecordFormat) -> Self {
         Self {
             key: decode(key),
             value: decode_as(value, format),
-            partition,
             offset,
-            keys: spellings(key),
+            around,
+            keys: match key {
+                Some(_) => spellings(key).iter().map(Json::canonical).collect(),
+                None => Vec::new(),
+            },
         }
     }
 
-    /// What it replaces earlier records of: its key, or its window.
-    pub(super) fn group(&self, mode: Match, by: &[String], keyed: bool) -> Option<String> {
+    /// Whether its key may be written like that, in canonical form.
+    pub(super) fn has_key(&self, canonical: &str) -> bool {
+        self.keys.iter().any(|key| key == canonical)
+    }
+
+    /// What it replaces earlier records of: its key, as Kafka has it, by its bytes; or its window.
+    pub(super) fn group(&self, mode: Match, by: &[String], key: Option<&[u8]>) -> Option<String> {
         match mode {
-            Match::LastPerKey => keyed.then(|| self.keys.join(" ")),
+            Match::LastPerKey => key.map(hex::encode),
             Match::Window => {
-                let parts = by.iter().map(|name| self.value.get(name).map(canonical));
-                parts.collect::<Option<Vec<_>>>().map(|parts| parts.join(" "))
+                let parts = by.iter().map(|name| self.value.get(name).map(Json::canonical));
+                // no canonical form holds this character
+                parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("\u{0}"))
             }
             Match::Unordered | Match::Ordered | Match::Contains => None,
         }
@@ -57,7 +65,7 @@ pub(super) struct Kept {
     key: Option<Box<[u8]>>,
     value: Option<Box<[u8]>>,
     offset: i64,
-    partition: i32,
+    around: Around,
     /// Whether it counts: it is no tombstone of a table, and no later one has replaced it.
     pub(super) counts: bool,
     /// In the form in which it is compared, where every one is compared with others.
@@ -71,7 +79,7 @@ impl Kept {
             key: record.key.as_deref().map(Into::into),
             value: record.value.as_deref().map(Into::into),
             offset: record.offset,
-            partition: record.partition,
+            around: Around::of(record),
             counts,
             parsed: parsed.map(Box::new),
         }
@@ -84,7 +92,7 @@ impl Kept {
             None => std::borrow::Cow::Owned(Seen::of(
                 self.key.as_deref(),
                 self.value.as_deref(),
-                (self.partition, self.offset),
+                (self.offset, self.around.clone()),
                 format,
             )),
         }

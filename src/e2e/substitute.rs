@@ -47,20 +47,22 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
     };
     // as the script is split: those in comments mean nothing
     // and the SQL runner puts in what has a default
-    let meant: BTreeSet<_> = placeholders(&case.sql)
-        .iter()
+    let meant: BTreeMap<_, _> = placeholders(&case.sql)
+        .into_iter()
         .filter(|p| !p.has_default())
-        .map(|p| (p.position.line, p.position.column))
+        .map(|p| ((p.position.line, p.position.column), p))
         .collect();
     let (mut line, mut column, mut column_out) = (1, 1, 1);
     let mut rest = case.sql.as_str();
     while let Some(c) = rest.chars().next() {
         let invalid = |message: String| Failure::new(Reason::SqlInvalid, message).at(&case.sql_file, line, column);
-        let name = rest.strip_prefix("${").filter(|_| meant.contains(&(line, column)));
-        if let Some((name, end)) = name.and_then(|name| Some((name, name.find('}')?))) {
+        let name = rest.strip_prefix("${").zip(meant.get(&(line, column)));
+        if let Some((name, placeholder, end)) = name.and_then(|(name, p)| Some((name, p, name.find('}')?))) {
             let name = &name[..end];
+            let var = name.strip_prefix("var.").and_then(|name| case.vars.get(name));
             let value = match name.strip_prefix("topic.") {
                 _ if name == "kafka.bootstrap" => bootstrap.to_owned(),
+                None if var.is_some() => placeholder.spell(var.map_or("", String::as_str)),
                 Some(asked) if topics.contains(asked) => {
                     named.insert(asked);
                     topic(asked)
@@ -143,10 +145,8 @@ mod tests {
                 topic: "totals".to_owned(),
                 ..Expectation::default()
             }],
-            forbid: Vec::new(),
-            tags: Vec::new(),
-            skip: None,
             within: Duration::from_secs(1),
+            ..Case::default()
         }
     }
 
@@ -181,6 +181,15 @@ mod tests {
             column(user, "${kafka")
         );
         assert_eq!(script.column(7, 5), 5);
+    }
+
+    #[test]
+    fn values_of_a_case_are_put_in() {
+        let mut case = case("${topic.orders}${topic.totals} WHERE n > ${var.least} AND name = '${var.name}' --");
+        let vars = [("least", "3"), ("name", "O'Hara")];
+        case.vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let script = substitute(&case, "k", |t| t.to_owned()).unwrap();
+        assert_eq!(script.text, "orderstotals WHERE n > 3 AND name = 'O''Hara' --");
     }
 
     #[test]

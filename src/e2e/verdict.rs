@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::compare::Board;
 use super::diff;
 use super::forbid::Fence;
+use super::observe::{Observed, observed};
 use crate::config::Match;
 use crate::flink::Phase;
 use crate::kafka::Fetched;
@@ -146,6 +147,12 @@ impl Boards {
         boards
             .chain(self.fences.iter().flat_map(|(_, fence)| diff::forbidden(fence)))
             .collect()
+    }
+
+    /// What would have to be expected so that all holds; and whether that is enough, since nothing forbidden came.
+    pub(super) fn observed(&self) -> (Vec<Observed>, bool) {
+        let fences = self.fences.iter().all(|(_, fence)| fence.hits().is_empty());
+        (self.iter().filter_map(observed).collect(), fences)
     }
 
     /// What is still awaited, for people.

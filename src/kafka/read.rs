@@ -22,6 +22,10 @@ pub struct Fetched {
     pub key: Option<Bytes>,
     /// Its value; `None` is a tombstone.
     pub value: Option<Bytes>,
+    /// Milliseconds since the epoch.
+    pub timestamp: i64,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Option<Bytes>)>,
 }
 
 /// Reads topics from their beginning, committed records only.
@@ -110,6 +114,8 @@ impl Reader {
                 offset: r.offset,
                 key: r.key,
                 value: r.value,
+                timestamp: r.timestamp,
+                headers: r.headers,
             })
             .collect())
     }

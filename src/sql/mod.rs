@@ -13,6 +13,7 @@ mod lines;
 mod lint;
 mod placeholder;
 mod splitter;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use lint::{Lint, Problem, lint};
 pub use placeholder::{Placeholder, Substituted, placeholders, substitute};
 use serde::{Deserialize, Serialize};
 pub use splitter::split;
+pub use tables::{Column, Table, tables};
 
 /// A place in a script. Lines end with LF, CRLF or a lone CR; columns count characters; both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -15,12 +15,24 @@ pub struct Placeholder<'a> {
     pub name: &'a str,
     /// Where its `$` stands.
     pub position: Position,
+    /// The token that it stands in.
+    token: &'a str,
+    quoted: bool,
 }
 
 impl Placeholder<'_> {
     /// Whether it says itself what stands in for a variable that is unset or empty.
     pub fn has_default(&self) -> bool {
         self.name.contains(":-")
+    }
+
+    /// A value as it is put in here: within quotes those of the value are doubled.
+    pub fn spell(&self, value: &str) -> String {
+        if self.quoted {
+            in_quotes(value, self.token)
+        } else {
+            value.to_owned()
+        }
     }
 }
 
@@ -67,10 +79,12 @@ pub fn placeholders(script: &str) -> Vec<Placeholder<'_>> {
     let mut found = Vec::new();
     let tokens = tokens(script).unwrap_or_default();
     marks(script, &tokens, |mark| {
-        if let Mark::Placeholder { at, inside, .. } = mark {
+        if let Mark::Placeholder { at, inside, token } = mark {
             found.push(Placeholder {
                 name: inside,
                 position: lines.position(at),
+                token: &script[token.range.clone()],
+                quoted: is_quoted(token),
             });
         }
         Ok::<(), std::convert::Infallible>(())
@@ -231,10 +245,18 @@ fn name_length(text: &str) -> usize {
 }
 
 fn quoted(text: &str, script: &str, token: &Token) -> String {
-    if !matches!(token.kind, Type::Text | Type::Name) {
-        return text.to_owned();
+    if is_quoted(token) {
+        return in_quotes(text, &script[token.range.clone()]);
     }
-    let token = &script[token.range.clone()];
+    text.to_owned()
+}
+
+fn is_quoted(token: &Token) -> bool {
+    matches!(token.kind, Type::Text | Type::Name)
+}
+
+/// A text within a token that has quotes.
+fn in_quotes(text: &str, token: &str) -> String {
     let quote = &token[token.len() - 1..];
     let text = text.replace(quote, &quote.repeat(2));
     // only in E'…' a backslash means anything

@@ -100,11 +100,8 @@ impl SqlJob {
                     records: Records::default(),
                 })
                 .collect(),
-            expect: Vec::new(),
-            forbid: Vec::new(),
             within: RUNS,
-            tags: Vec::new(),
-            skip: None,
+            ..Case::default()
         };
         let script = substitute(&case, &self.target.kafka_internal, str::to_owned)?;
         let topics = topics.into_iter().map(|name| Topic { name, partitions: 1 }).collect();

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::Reader;
-use super::topics::{record_format, topic};
-use crate::config::case::{Expectation, Forbidden, Match, Record};
+use super::topics::{in_partition, record_format, topic};
+use crate::config::case::{Expectation, Forbidden, Match, Record, RecordFormat};
 use crate::config::raw_case::{Form, RawCase, RawExpectation, RawForbid};
-use crate::config::records::{self, Side, Written};
+use crate::config::records::{Side, Written};
 use crate::config::yaml::{Entry, Node};
 use crate::diag::{Failure, Reason, Result};
 
@@ -23,16 +23,16 @@ impl Reader<'_> {
             if let Some(Form::Long(long)) = raw.expect.get(&entry.key) {
                 problems.extend(said(entry, long, &mut expectation).err());
             }
+            let partitions = Self::partitions(raw, &entry.key);
+            for one in &written {
+                problems.extend(in_partition(one, partitions).err());
+            }
             match expectation.mode {
                 Match::LastPerKey => one_per_key(&written, problems),
                 Match::Ordered => {
-                    let given = match raw.given.get(&entry.key) {
-                        Some(Form::Long(long)) => long.partitions.unwrap_or(1),
-                        _ => 1,
-                    };
-                    if given > 1 {
+                    if partitions > 1 {
                         let message = format!(
-                            "`{}` has {given} partitions: only records of one have an order",
+                            "`{}` has {partitions} partitions: only records of one have an order",
                             entry.key
                         );
                         problems.push(entry.node.locate("match").failure(Reason::CaseInvalid, message));
@@ -63,10 +63,21 @@ impl Reader<'_> {
         let mut all = Vec::new();
         for entry in self.tree.get("forbid").map(Node::entries).unwrap_or_default() {
             problems.extend(topic(entry).err());
-            let records = match raw.forbid.get(&entry.key) {
+            let said = raw.forbid.get(&entry.key);
+            let records = match said {
                 Some(RawForbid::Any) => None,
-                _ => Some(records::of_list(&entry.node, Side::Expected, problems)),
+                _ => Some(self.records(entry, Side::Expected, problems)),
             };
+            let format = match said {
+                Some(RawForbid::Long(long)) if long.format.is_some() || !long.columns.is_empty() => {
+                    record_format(entry, long.format, &long.columns)
+                }
+                _ => self.format_of(raw, &entry.key),
+            };
+            let format = format.unwrap_or_else(|failure| {
+                problems.push(failure);
+                RecordFormat::Json
+            });
             if records.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!("an empty list forbids nothing in topic `{}`", entry.key);
                 let failure = entry.place.failure(Reason::CaseInvalid, message);
@@ -75,10 +86,35 @@ impl Reader<'_> {
             all.push(Forbidden {
                 topic: entry.key.clone(),
                 records: records.map(|all| all.into_iter().map(|written| written.record).collect()),
+                format,
                 line: entry.place.line,
             });
         }
         all
+    }
+
+    /// The format that the case tells of a topic elsewhere.
+    fn format_of(&self, raw: &RawCase, topic: &str) -> Result<RecordFormat> {
+        let of = |part: &str, format, columns: &[String]| {
+            let entry = self.tree.get(part).and_then(|part| part.entry(topic));
+            entry.map_or(Ok(RecordFormat::Json), |entry| record_format(entry, format, columns))
+        };
+        match (raw.expect.get(topic), raw.given.get(topic)) {
+            (Some(Form::Long(long)), _) => of("expect", long.format, &long.columns),
+            (_, Some(Form::Long(long))) => of("given", long.format, &long.columns),
+            _ => Ok(RecordFormat::Json),
+        }
+        // what is wrong with it is told there
+        .or(Ok(RecordFormat::Json))
+    }
+
+    /// The partitions of a topic.
+    fn partitions(raw: &RawCase, topic: &str) -> u32 {
+        let given = match raw.given.get(topic) {
+            Some(Form::Long(long)) => long.partitions,
+            _ => None,
+        };
+        given.unwrap_or(1)
     }
 }
 
@@ -123,7 +159,7 @@ fn one_per_key(written: &[Written], problems: &mut Vec<Failure>) {
             problems.push(failure.next("write {key: KEY, value: VALUE}"));
             continue;
         };
-        if let Some(first) = seen.insert(key.to_string(), one) {
+        if let Some(first) = seen.insert(key.canonical(), one) {
             let message = format!("the key {key} is expected twice, first in line {}", first.place.line);
             let failure = one.place.failure(Reason::CaseInvalid, message);
             problems.push(
@@ -148,7 +184,7 @@ fn one_per_window(written: &[Written], by: &[String], problems: &mut Vec<Failure
             problems.push(failure.next("name the fields of a window with `by: [...]`"));
             continue;
         }
-        let window: Vec<_> = by.iter().filter_map(|name| Some(of(name)?.to_string())).collect();
+        let window: Vec<_> = by.iter().filter_map(|name| Some(of(name)?.canonical())).collect();
         if let Some(first) = seen.insert(window.join(", "), one.place.line) {
             let message = format!(
                 "the window {} is expected twice, first in line {first}",

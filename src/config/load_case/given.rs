@@ -1,12 +1,11 @@
 //! What a case gives to its topics.
 
-use serde_json::Value;
-
 use super::Reader;
-use super::topics::{record_format, topic};
+use super::topics::{in_partition, record_format, topic};
 use crate::config::case::{Given, Record, RecordFormat};
+use crate::config::json::Json;
 use crate::config::raw_case::{Form, RawCase};
-use crate::config::records::{self, Side, Written};
+use crate::config::records::{self, Side, Written, bytes};
 use crate::config::yaml::Node;
 use crate::diag::{Failure, Reason, Result};
 
@@ -63,22 +62,19 @@ impl Reader<'_> {
 /// Whether a given record can be sent: to a partition that is there, in its format.
 fn sendable(written: &Written, partitions: u32, format: &RecordFormat) -> Result<()> {
     let wrong = |message: String| Err(written.place.failure(Reason::CaseInvalid, message));
-    if let Some(partition) = written.record.partition.filter(|p| *p >= partitions) {
-        return wrong(format!(
-            "there is no partition {partition}: the topic has {partitions}, from 0 on"
-        ));
-    }
+    in_partition(written, partitions)?;
     let value = &written.record.value;
     match (format, value) {
-        (RecordFormat::Csv(columns), Value::Object(fields)) => {
+        (RecordFormat::Csv(columns), Json::Map(fields)) if bytes(value).is_none() => {
             let unknown = fields
-                .keys()
+                .iter()
+                .map(|(name, _)| name)
                 .find(|name| !columns.is_empty() && !columns.contains(name));
             unknown.map_or(Ok(()), |name| {
                 wrong(format!("`{name}` is none of the columns {}", columns.join(", ")))
             })
         }
-        (RecordFormat::Raw, Value::Object(_) | Value::Array(_)) => {
+        (RecordFormat::Raw, Json::Map(_) | Json::List(_)) if bytes(value).is_none() => {
             wrong("a record of `format: raw` is a text".to_owned())
         }
         _ => Ok(()),

@@ -2,9 +2,12 @@
 
 mod expect;
 mod given;
+mod matrix;
 mod script;
 mod topics;
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +16,12 @@ use super::case::Case;
 use super::decode::decode;
 use super::load::format_version;
 use super::raw_case::RawCase;
+use super::skeleton::{relative, skeleton};
 use super::source::{Place, Source};
 use super::yaml::{Entry, Node, Yaml, parse};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql;
+use matrix::Variant;
 use script::problem_at;
 
 /// Errors that are looked for in the keys of one case.
@@ -25,27 +30,40 @@ const MOST_PROBLEMS: usize = 20;
 const WITHIN: Duration = Duration::from_secs(60);
 
 impl Case {
-    /// Reads a case, its SQL script and its files of records.
+    /// Reads a case, its SQL script and its files of records; the first one of a file that has a matrix.
     ///
     /// # Errors
     /// The first of those of [`Case::read`].
     pub fn load(path: &Path) -> Result<Self> {
-        Self::read(path).map_err(first)
+        Self::read(path).map_err(first).map(|mut cases| cases.swap_remove(0))
     }
 
-    /// Reads a case, its SQL script and its files of records, and finds all that is wrong with them.
+    /// Reads a case, its SQL script and its files of records, and finds all that is wrong with them. With a matrix a
+    /// file holds several cases, in their order; there is at least one.
     ///
     /// # Errors
     /// `FILE_UNREADABLE`, `CASE_INVALID`, `VERSION_UNKNOWN`, `RECORD_INVALID` or `SQL_INVALID`, each with the place in
     /// the file that is wrong; at least one.
-    pub fn read(path: &Path) -> Result<Self, Vec<Failure>> {
+    pub fn read(path: &Path) -> Result<Vec<Self>, Vec<Failure>> {
+        let source = Source::read(path, path).map_err(|failure| vec![failure])?;
+        Self::in_its_folder(path, &source)
+    }
+
+    /// As [`Case::read`], with another text than that of the file.
+    ///
+    /// # Errors
+    /// Those of [`Case::read`].
+    pub fn check(path: &Path, text: &str) -> Result<Vec<Self>, Vec<Failure>> {
+        Self::in_its_folder(path, &Source::new(path, text))
+    }
+
+    fn in_its_folder(path: &Path, source: &Arc<Source>) -> Result<Vec<Self>, Vec<Failure>> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let read = |name: &str| {
             let file = folder.join(name);
             Source::read(&file, &file)
         };
-        let source = Source::read(path, path).map_err(|failure| vec![failure])?;
-        Self::from_source(&source, &read)
+        Self::from_source(source, &read)
     }
 
     /// Reads a case that is no file, such as an example within the program. `file` is what it is called in messages;
@@ -62,18 +80,75 @@ impl Case {
                 format!("there is no file `{name}`"),
             )),
         };
-        Self::from_source(&Source::new(file, text), &read).map_err(first)
+        let cases = Self::from_source(&Source::new(file, text), &read).map_err(first)?;
+        let mut cases = cases.into_iter();
+        let none = || Failure::new(Reason::CaseInvalid, "there is no case");
+        cases.next().ok_or_else(none)
     }
 
-    fn from_source(source: &Arc<Source>, read: &Read<'_>) -> Result<Self, Vec<Failure>> {
+    /// The text of a first case for a script, to be written to a file in `folder`.
+    ///
+    /// # Errors
+    /// All that is in the way, each at its place in the script; at least one.
+    pub fn skeleton(script: &Path, folder: &Path) -> Result<String, Vec<Failure>> {
+        let source = Source::read(script, script).map_err(|failure| vec![failure])?;
+        skeleton(&source, &relative(folder, script))
+    }
+
+    fn from_source(source: &Arc<Source>, read: &Read<'_>) -> Result<Vec<Self>, Vec<Failure>> {
         let one = |failure| vec![failure];
-        let mut tree = parse(source, Reason::CaseInvalid).map_err(one)?;
+        let tree = parse(source, Reason::CaseInvalid).map_err(one)?;
         format_version(&tree, source, "case", Reason::CaseInvalid).map_err(one)?;
+        let mut problems = Vec::new();
+        let variants = matrix::variants(&tree, &mut problems);
+        let (mut cases, mut used) = (Vec::new(), BTreeSet::new());
+        for variant in &variants {
+            match Self::of_tree(tree.clone(), variant, &mut used, source, read) {
+                Ok(case) => cases.push(case),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() {
+            matrix::unused(&tree, &used, &mut problems);
+        }
+        if problems.is_empty() {
+            return Ok(cases);
+        }
+        // what is wrong with all variants is told once
+        let mut told = BTreeSet::new();
+        problems.retain(|problem| told.insert(problem.to_string()));
+        Err(problems)
+    }
+
+    /// One variant of a case.
+    fn of_tree(
+        mut tree: Node,
+        variant: &Variant,
+        used: &mut BTreeSet<String>,
+        source: &Arc<Source>,
+        read: &Read<'_>,
+    ) -> Result<Self, Vec<Failure>> {
+        let mut unfilled = Vec::new();
+        matrix::fill(&mut tree, variant, used, &mut unfilled);
+        if !unfilled.is_empty() {
+            return Err(unfilled);
+        }
         let (raw, mut problems) = decode_all(&mut tree);
         let Some(raw) = raw else { return Err(problems) };
         // what could not be decoded is not there any more: what is missing because of it is no second error
         let whole = problems.is_empty();
-        let reader = Reader { tree: &tree, read };
+        let vars = variant.spelt();
+        let files = RefCell::new(Vec::new());
+        let noted = |name: &str| {
+            let source = read(name)?;
+            files.borrow_mut().push(source.file.clone());
+            Ok(source)
+        };
+        let reader = Reader {
+            tree: &tree,
+            read: &noted,
+            vars: &vars,
+        };
         let mut take = |found: Result<()>| problems.extend(found.err());
         let mut name = String::new();
         take(reader.name(raw.name.as_deref(), &source.file).map(|found| name = found));
@@ -82,11 +157,14 @@ impl Case {
         let forbid = reader.forbid(&raw, &mut problems);
         let script = reader.script(&raw.sql).map_err(|failure| problems.push(failure)).ok();
         if let Some(script) = script.as_ref().filter(|_| whole) {
-            reader.placeholders(script, &mut problems);
+            used.extend(reader.placeholders(script, &mut problems));
         }
         let (Some(script), true) = (script, problems.is_empty()) else {
             return Err(problems);
         };
+        if !variant.label.is_empty() {
+            name = format!("{name}[{}]", variant.label);
+        }
         Ok(Self {
             name,
             file: source.file.clone(),
@@ -98,6 +176,9 @@ impl Case {
             within: raw.within.map_or(WITHIN, |span| span.0),
             tags: raw.tags,
             skip: raw.skip,
+            vars,
+            of_matrix: !variant.label.is_empty(),
+            files: files.into_inner(),
         })
     }
 
@@ -166,6 +247,8 @@ type Read<'a> = dyn Fn(&str) -> Result<Arc<Source>> + 'a;
 struct Reader<'a> {
     tree: &'a Node,
     read: &'a Read<'a>,
+    /// What `${var.NAME}` in a script stands for.
+    vars: &'a BTreeMap<String, String>,
 }
 
 impl Reader<'_> {

@@ -17,8 +17,8 @@ impl Reader<'_> {
         Ok(source)
     }
 
-    /// Checks that the script names the topics of the case, and no other.
-    pub(super) fn placeholders(&self, source: &Arc<Source>, problems: &mut Vec<Failure>) {
+    /// Checks that the script names the topics of the case, and no other; tells which values it uses.
+    pub(super) fn placeholders(&self, source: &Arc<Source>, problems: &mut Vec<Failure>) -> BTreeSet<String> {
         let topics: Vec<&Entry> = ["given", "expect", "forbid"]
             .iter()
             .filter_map(|part| self.tree.get(part))
@@ -26,6 +26,7 @@ impl Reader<'_> {
             .collect();
         let mut known: Vec<String> = topics.iter().map(|entry| format!("topic.{}", entry.key)).collect();
         known.push("kafka.bootstrap".to_owned());
+        known.extend(self.vars.keys().map(|name| format!("var.{name}")));
         known.dedup();
         let found = sql::placeholders(&source.text);
         for placeholder in &found {
@@ -64,6 +65,10 @@ impl Reader<'_> {
                 problems.push(entry.place.failure(Reason::CaseInvalid, message).next(next));
             }
         }
+        let vars = found
+            .iter()
+            .filter_map(|placeholder| placeholder.name.strip_prefix("var."));
+        vars.map(str::to_owned).collect()
     }
 }
 

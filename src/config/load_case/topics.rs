@@ -80,3 +80,14 @@ pub(super) fn topic(entry: &Entry) -> Result<()> {
     }
     Ok(())
 }
+
+/// Whether the partition that a record names is there.
+pub(super) fn in_partition(written: &Written, partitions: u32) -> Result<()> {
+    match written.record.partition.filter(|p| *p >= partitions) {
+        None => Ok(()),
+        Some(partition) => {
+            let message = format!("there is no partition {partition}: the topic has {partitions}, from 0 on");
+            Err(written.place.failure(Reason::CaseInvalid, message))
+        }
+    }
+}

@@ -34,6 +34,8 @@ fn fetched(offset: i64, key: Option<&str>, value: Option<&str>) -> Fetched {
         offset,
         key: key.map(bytes),
         value: value.map(bytes),
+        timestamp: 0,
+        headers: Vec::new(),
     }
 }
 

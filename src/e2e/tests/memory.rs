@@ -61,6 +61,8 @@ fn compare() {
             offset: i64::from(RECORDS - i),
             key: Some(Bytes::from(key)),
             value: Some(Bytes::from(value)),
+            timestamp: 0,
+            headers: Vec::new(),
         });
     }
     assert!(board.outcome().holds());

@@ -20,13 +20,8 @@ pub(super) fn plain_case() -> Case {
         name: "plain".to_owned(),
         file: "plain.test.yaml".into(),
         sql_file: "plain.sql".into(),
-        sql: String::new(),
-        given: Vec::new(),
-        expect: Vec::new(),
-        forbid: Vec::new(),
         within: Duration::from_secs(1),
-        tags: Vec::new(),
-        skip: None,
+        ..Case::default()
     }
 }
 
@@ -88,8 +83,8 @@ pub(super) fn summary() -> Summary {
 
 fn record(key: Option<Value>, value: Value, line: usize) -> Record {
     Record {
-        key,
-        value,
+        key: key.map(Into::into),
+        value: value.into(),
         line,
         ..Record::default()
     }

@@ -10,7 +10,7 @@ use super::super::diff;
 use super::super::forbid::Fence;
 use super::super::verdict::{Boards, LONG_QUIET, QUIET};
 use super::record;
-use crate::config::{Expectation, Fields, Forbidden, Match};
+use crate::config::{Expectation, Fields, Forbidden, Match, RecordFormat};
 use crate::flink::Phase;
 use crate::kafka::Fetched;
 
@@ -42,6 +42,8 @@ fn fetched(offset: usize, row: &Value) -> Fetched {
         offset: offset as i64,
         key: row.get("key").and_then(bytes),
         value: bytes(row.get("value").unwrap_or(row)),
+        timestamp: 0,
+        headers: Vec::new(),
     }
 }
 
@@ -188,6 +190,7 @@ fn what_is_forbidden_is_found_by_some_of_its_fields() {
     let forbid = |records: Option<Vec<Value>>| Forbidden {
         topic: "out".to_owned(),
         records: records.map(|all| all.into_iter().map(|value| record(None, value, 4)).collect()),
+        format: RecordFormat::Json,
         line: 3,
     };
     let hits = |forbidden: &Forbidden, seen: &[Value]| {
@@ -209,7 +212,7 @@ fn what_is_forbidden_is_found_by_some_of_its_fields() {
     let seen = [json!({"key": 42, "value": {"a": 1}})];
     let mut forbidden = forbid(Some(vec![json!({"a": 1})]));
     for key in [json!("42"), json!(42)] {
-        forbidden.records.as_mut().unwrap()[0].key = Some(key);
+        forbidden.records.as_mut().unwrap()[0].key = Some(key.into());
         assert_eq!(hits(&forbidden, &seen).len(), 2, "{forbidden:?}");
     }
 }
@@ -222,6 +225,7 @@ async fn a_forbidden_record_is_certain_and_quiet_is_as_long_as_is_asked() {
     let forbidden = Forbidden {
         topic: "out".to_owned(),
         records: Some(vec![record(None, json!({"n": 2}), 4)]),
+        format: RecordFormat::Json,
         line: 4,
     };
     let mut boards = made(

@@ -3,14 +3,30 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, Subcommand, ValueHint};
 
+use super::init::InitArgs;
+use super::update::Update;
 use crate::config;
 use crate::e2e::Shard;
 
+/// What else `dev test` does. A folder of such a name is `./NAME`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TestCommand {
+    /// Write a first case for a SQL script: its topics, with records that suit the columns
+    #[command(
+        after_help = "Nothing is started, and no file is written over. The records only suit the columns: put in what counts.\n\nExamples:\n  dev test init jobs/orders.sql\n  dev test init jobs/orders.sql tests/orders-twice.test.yaml"
+    )]
+    Init(InitArgs),
+}
+
 /// What `dev test` runs, and how.
 #[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct TestArgs {
+    /// What else.
+    #[command(subcommand)]
+    pub command: Option<TestCommand>,
     /// Cases, or folders that are searched for *.test.yaml
     #[arg(required_unless_present_any = ["rerun_failed", "remove_kept"], value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
@@ -52,6 +68,13 @@ pub struct TestArgs {
     /// Take away what runs with --keep left
     #[arg(long, help_heading = "How", conflicts_with_all = ["paths", "keep"])]
     pub remove_kept: bool,
+    /// Write what came out into the cases that fail, comments and all else left as they are; `all`: also where a
+    /// pattern or `repeat` is lost by it
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "records", hide_possible_values = true, conflicts_with_all = ["watch", "repeat", "list", "dry_run"], help_heading = "How")]
+    pub update: Option<Update>,
+    /// Go on: run each case again whose files change, until Ctrl-C
+    #[arg(long, conflicts_with_all = ["list", "dry_run", "keep", "rerun_failed", "fail_fast"], help_heading = "How")]
+    pub watch: bool,
     /// Stop after this time, e.g. `10m`; what runs then does not pass
     #[arg(long, value_name = "TIME", value_parser = config::parse_duration, help_heading = "How")]
     pub timeout: Option<Duration>,

@@ -1,6 +1,6 @@
 //! Which cases did not pass the last time, for `--rerun-failed`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,12 @@ const FILE: &str = "last-test.json";
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Last {
     v: u32,
-    /// Files of cases, absolute.
-    failed: BTreeSet<PathBuf>,
+    /// By the case's file, absolute: the names of its cases.
+    failed: Failed,
 }
+
+/// Cases by their files and names.
+pub(super) type Failed = BTreeMap<PathBuf, BTreeSet<String>>;
 
 /// Remembers the cases of a run that did not pass. Cases that were not in it stay as they were.
 ///
@@ -26,7 +29,9 @@ struct Last {
 pub(super) fn remember(folder: &Path, summary: &Summary) -> Result<()> {
     let mut failed = read(folder).unwrap_or_default().failed;
     for case in &summary.cases {
-        failed.remove(&case.file);
+        if let Some(names) = failed.get_mut(&case.file) {
+            names.remove(&case.name);
+        }
     }
     // one of several attempts is enough, and what was not run has not passed
     let bad = summary.cases.iter().filter(|case| match case.verdict {
@@ -34,8 +39,11 @@ pub(super) fn remember(folder: &Path, summary: &Summary) -> Result<()> {
         Verdict::Skip => case.detail.is_empty(),
         Verdict::Pass => false,
     });
-    failed.extend(bad.map(|case| case.file.clone()));
-    let text = serde_json::to_string_pretty(&Last { v: 1, failed }).unwrap_or_default();
+    for case in bad {
+        failed.entry(case.file.clone()).or_default().insert(case.name.clone());
+    }
+    failed.retain(|_, names| !names.is_empty());
+    let text = serde_json::to_string_pretty(&Last { v: 2, failed }).unwrap_or_default();
     let file = folder.join(FILE);
     let write = || fs_err::create_dir_all(folder).and_then(|()| fs_err::write(&file, text));
     write().map_err(|error| {
@@ -51,9 +59,9 @@ fn read(folder: &Path) -> Option<Last> {
 ///
 /// # Errors
 /// [`Reason::CaseInvalid`] if there are none.
-pub(super) fn failed(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn failed(folder: &Path) -> Result<Failed> {
     let failed = read(folder).unwrap_or_default().failed;
-    let there: Vec<_> = failed.into_iter().filter(|file| file.exists()).collect();
+    let there: Failed = failed.into_iter().filter(|(file, _)| file.exists()).collect();
     if there.is_empty() {
         return Err(
             Failure::new(Reason::CaseInvalid, "no case is known that did not pass the last time").next("dev test PATH"),
@@ -68,7 +76,10 @@ mod tests {
     use crate::e2e::CaseReport;
 
     fn summary(cases: &[(&Path, Verdict)]) -> Summary {
-        let report = |(file, verdict): &(&Path, Verdict)| CaseReport::new("x", *file, *verdict);
+        let report = |(file, verdict): &(&Path, Verdict)| CaseReport {
+            name: "x".to_owned(),
+            ..CaseReport::new("x #1", *file, *verdict)
+        };
         Summary {
             cases: cases.iter().map(report).collect(),
             ..Summary::default()
@@ -85,6 +96,7 @@ mod tests {
         };
         let (a, b, c) = (file("a"), file("b"), file("c"));
         let state = dir.path().join("state");
+        let failed = |state: &Path| failed(state).map(|all| all.into_keys().collect::<Vec<_>>());
         assert!(failed(&state).is_err());
         let first = [(a.as_path(), Verdict::Pass), (&b, Verdict::Fail), (&c, Verdict::Skip)];
         remember(&state, &summary(&first)).unwrap();
@@ -94,5 +106,32 @@ mod tests {
         remember(&state, &summary(&[(&a, Verdict::Pass), (&a, Verdict::Fail)])).unwrap();
         std::fs::remove_file(&b).unwrap();
         assert_eq!(failed(&state).unwrap(), [a]);
+    }
+
+    #[test]
+    fn cases_of_one_file_are_remembered_by_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a");
+        std::fs::write(&file, "").unwrap();
+        let run = |cases: &[(&str, Verdict)]| {
+            let cases = cases.iter().map(|(name, verdict)| CaseReport {
+                name: (*name).to_owned(),
+                ..CaseReport::new(*name, &file, *verdict)
+            });
+            let summary = Summary {
+                cases: cases.collect(),
+                ..Summary::default()
+            };
+            remember(dir.path(), &summary).unwrap();
+            failed(dir.path()).map(|all| all.into_values().flatten().collect::<Vec<_>>())
+        };
+        let told = run(&[
+            ("x[n=1]", Verdict::Fail),
+            ("x[n=2]", Verdict::Pass),
+            ("x[n=3]", Verdict::Error),
+        ]);
+        assert_eq!(told.unwrap(), ["x[n=1]", "x[n=3]"]);
+        assert_eq!(run(&[("x[n=1]", Verdict::Pass)]).unwrap(), ["x[n=3]"]);
+        assert!(run(&[("x[n=3]", Verdict::Pass)]).is_err());
     }
 }

@@ -1,7 +1,10 @@
 //! `dev test`.
 
 pub(in crate::cli) mod args;
+pub(in crate::cli) mod init;
 mod memory;
+pub(in crate::cli) mod update;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,22 +19,38 @@ use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{self, RunOptions, Selection, Summary, Target};
 use crate::environment::{self, Context};
 use crate::event::{EventKind, EventSink};
-use args::TestArgs;
+use args::{TestArgs, TestCommand};
 
 /// Runs of which evidence is kept; older ones are removed.
 const KEPT_RUNS: usize = 10;
 
 pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> {
+    if let Some(TestCommand::Init(args)) = &args.command {
+        return init::run(session, args);
+    }
     let profile = Profile::load(&session.env, args.profile.as_deref())?;
     let state = session.env.cluster_dir(&profile.name);
     if args.remove_kept {
         return remove_kept(session, profile).await;
     }
     // every case is read before the first one runs: what is typed wrong is found before anything is created
-    let cases = match read(&files(session, args, &state)?) {
+    let failed = if args.rerun_failed {
+        Some(memory::failed(&state)?)
+    } else {
+        None
+    };
+    let mut cases = match read(&files(session, args, failed.as_ref())?) {
         Ok(cases) => cases,
         Err(problems) => return Ok(tell_all(session, &problems)),
     };
+    if let Some(failed) = &failed {
+        let did = |case: &Case| {
+            failed
+                .get(&case.file)
+                .is_some_and(|names| names.contains(&case.name) || !case.of_matrix)
+        };
+        cases.retain(did);
+    }
     let found = cases.len();
     let selection = Selection {
         words: args.words.clone(),
@@ -65,7 +84,38 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
         evidence: Some(evidence.unwrap_or_else(|| runs.join(stamp(began)))),
         history: args.report.is_some(),
     };
+    if args.watch {
+        let follow = watch::Follow {
+            session,
+            args,
+            selection,
+            target,
+            events: &events,
+        };
+        let keep = |summary: &Summary| {
+            reports(session, args, summary, SystemTime::now())?;
+            memory::remember(&state, summary)
+        };
+        let result = follow.run(cases, &options, keep).await;
+        if args.evidence.is_none() {
+            prune(&runs);
+        }
+        let summary = match &result {
+            Ok(()) => "watching ended; nothing of its cases is left".to_owned(),
+            Err(failure) => failure.to_string(),
+        };
+        let ok = result.is_ok();
+        events.emit(EventKind::RunFinished { ok, summary });
+        drop(events);
+        rendering.finish().await;
+        return result.map(|()| ExitCode::SUCCESS);
+    }
+    let shared = update::shared(&cases);
     let summary = e2e::run_cases(cases, target, &options, events.clone(), session.cancel.clone()).await;
+    let mended = match args.update {
+        Some(what) if !summary.all_passed() => update::update(session, what, &summary, &shared, &events),
+        _ => false,
+    };
     let written = reports(session, args, &summary, began);
     let remembered = memory::remember(&state, &summary);
     if args.evidence.is_none() {
@@ -87,7 +137,7 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
     rendering.finish().await;
     written?;
     remembered?;
-    Ok(if summary.all_passed() {
+    Ok(if summary.all_passed() || mended {
         ExitCode::SUCCESS
     } else {
         exit_of_failed(session)
@@ -95,18 +145,17 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
 }
 
 /// The files of the cases that are asked for.
-fn files(session: &Session, args: &TestArgs, state: &Path) -> Result<Vec<PathBuf>> {
+fn files(session: &Session, args: &TestArgs, failed: Option<&memory::Failed>) -> Result<Vec<PathBuf>> {
     let absolute: Vec<PathBuf> = args.paths.iter().map(|p| session.env.absolute(p)).collect();
-    if !args.rerun_failed {
+    let Some(failed) = failed else {
         return find_cases(&absolute);
-    }
-    let failed = memory::failed(state)?;
+    };
     if absolute.is_empty() {
-        return Ok(failed);
+        return Ok(failed.keys().cloned().collect());
     }
     let below: Vec<_> = find_cases(&absolute)?
         .into_iter()
-        .filter(|file| failed.contains(file))
+        .filter(|file| failed.contains_key(file))
         .collect();
     if below.is_empty() {
         let message = "no case of those did not pass the last time";
@@ -120,7 +169,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Case>, Vec<Failure>> {
     let (mut cases, mut problems) = (Vec::new(), Vec::new());
     for file in files {
         match Case::read(file) {
-            Ok(case) => cases.push(case),
+            Ok(found) => cases.extend(found),
             Err(found) => problems.extend(found),
         }
     }
@@ -148,7 +197,7 @@ fn list(session: &Session, cases: &[Case], details: bool) {
         let expected: usize = case.expect.iter().map(|expect| expect.records.len()).sum();
         let told = json!({
             "v": 1, "name": case.name, "file": case.file, "sql": case.sql_file, "tags": case.tags, "skip": case.skip,
-            "topics": case.topics(), "given": given, "expected": expected, "within_s": case.within.as_secs_f64(),
+            "vars": case.vars, "topics": case.topics(), "given": given, "expected": expected, "within_s": case.within.as_secs_f64(),
         });
         let tags: String = case.tags.iter().map(|tag| format!(" #{tag}")).collect();
         let skip = case
