@@ -41,6 +41,7 @@ pub use make::steps;
 pub use manifests::{cert_manager_images, cert_manager_manifests, operator_crds};
 pub use recipe::{INPUTS_LABEL, Names, Recipe, Recipes, is_own};
 pub use resolve::{CrdSource, PlannedImage, Resolved, resolve};
+pub(crate) use store::{lock_in, locks_dir};
 
 /// Whether a tag is one that was taken from an image's content.
 fn is_content_tag(tag: &str) -> bool {

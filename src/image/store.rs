@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// # Errors
 /// [`Reason::FileUnreadable`] if there is no place for it; [`Reason::TimedOut`] if it is not given back.
 pub(super) async fn host_lock(env: &Env, name: &str, what: &str, cx: &StepCx) -> Result<File> {
-    let folder = env.cache_dir().join("locks");
+    let folder = locks_dir(env);
     let path = folder.join(name.replace('/', "%"));
     let open = || fs_err::OpenOptions::new().create(true).append(true).open(&path);
     let file = fs_err::create_dir_all(&folder)
@@ -71,6 +71,31 @@ pub(super) async fn take_lock(file: File, what: &str, bound: Duration, cx: &Step
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The folder of the locks of this user's processes.
+pub(crate) fn locks_dir(env: &Env) -> PathBuf {
+    env.cache_dir().join("locks")
+}
+
+/// The lock of a thing in a folder, by its name; waited for as long as it takes.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) async fn lock_in(folder: &Path, name: &str) -> std::io::Result<File> {
+    fs_err::create_dir_all(folder)?;
+    let path = folder.join(name.replace('/', "%"));
+    let file = fs_err::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)?
+        .into_file();
+    tokio::task::spawn_blocking(move || {
+        file.lock()?;
+        Ok(file)
+    })
+    .await
+    .unwrap_or_else(|e| Err(std::io::Error::other(e)))
 }
 
 /// The lock of a thing within this process, by its name.

@@ -1,14 +1,12 @@
-//! A cluster of one node, made by [kind](https://kind.sigs.k8s.io).
-//!
-//! kind's exit status is checked, a half-made cluster of ours is found and replaced, and kind runs tethered to this
-//! process: it has no signal handling of its own, and one that outlives us would delete a later cluster of the same
-//! name when it fails.
+//! kind makes a cluster.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::{Kind, LOOK_EVERY, NETWORK, NodeState};
+use crate::cluster::sysctl;
 use crate::component::EXTERNAL_NODE_PORT;
-use crate::config::{Port, Profile};
-use crate::container::{ContainerInfo, Engine};
+use crate::config::Profile;
+use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::env::Env;
@@ -16,117 +14,7 @@ use crate::flink::state::{NODE_DIR, NODE_DIR_MODE};
 use crate::image;
 use crate::process::{Program, tail};
 
-use super::sysctl;
-
-/// Docker network of all clusters of ours; it also tells them from clusters that others made.
-pub const NETWORK: &str = "flink-dev";
-
-/// Label that kind puts on a cluster's containers, with the cluster's name.
-const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
-
-/// Label with what a container of the cluster is for, and the value of one that runs no pods.
-const ROLE_LABEL: &str = "io.x-k8s.kind.role";
-const LOAD_BALANCER: &str = "external-load-balancer";
-
-/// How long between two looks at a node that is being made.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// What Docker knows of the cluster's node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NodeState {
-    /// There is no such container.
-    Absent,
-    /// It exists and does not run, e.g. after the engine was restarted.
-    Stopped,
-    /// It runs.
-    Running {
-        /// The container's id.
-        id: String,
-        /// Id of the image it was made from.
-        image_id: String,
-        /// Local port that leads to Kafka's outside listener.
-        kafka_port: Option<u16>,
-        /// Local port of the API server.
-        api_port: Option<u16>,
-    },
-    /// A container of that name that was not made by `dev`.
-    Foreign,
-}
-
-/// The cluster of a profile.
-#[derive(Debug, Clone)]
-pub struct Kind {
-    name: String,
-    dir: PathBuf,
-}
-
 impl Kind {
-    /// The cluster of this profile, whether it exists or not.
-    pub fn new(env: &Env, profile: &Profile) -> Self {
-        Self {
-            name: profile.cluster_name().to_owned(),
-            dir: env.cluster_dir(profile.cluster_name()),
-        }
-    }
-
-    /// The cluster's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Name of the node's container.
-    pub fn node(&self) -> String {
-        format!("{}-control-plane", self.name)
-    }
-
-    /// Containers of all its nodes that run, in the order of their names; none if the cluster is not up.
-    ///
-    /// # Errors
-    /// [`Reason::ClusterForeign`] if the cluster was not made by `dev`; what the engine answers.
-    pub async fn running_nodes(&self, engine: &Engine) -> Result<Vec<ContainerInfo>> {
-        let mut nodes = engine
-            .containers_with_label(&format!("{CLUSTER_LABEL}={}", self.name))
-            .await?;
-        if nodes.iter().any(|node| !is_ours(node)) {
-            return Err(Failure::new(
-                Reason::ClusterForeign,
-                format!("the cluster `{}` was not made by dev", self.name),
-            )
-            .next("name its nodes: --node CONTAINER"));
-        }
-        nodes.retain(|node| node.running && node.labels.get(ROLE_LABEL).is_none_or(|role| role != LOAD_BALANCER));
-        nodes.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(nodes)
-    }
-
-    /// The cluster's own kubeconfig; the user's is left alone. It is there if, and only if, the cluster was finished.
-    pub fn kubeconfig(&self) -> PathBuf {
-        self.dir.join("kubeconfig")
-    }
-
-    /// The same as kind writes it, before the cluster is finished.
-    fn unpublished(&self) -> PathBuf {
-        self.dir.join("kubeconfig.new")
-    }
-
-    /// A client by what kind has written, for a cluster that is not finished yet.
-    ///
-    /// # Errors
-    /// What [`crate::kube::client`] says.
-    pub async fn unpublished_client(&self) -> Result<kube::Client> {
-        crate::kube::client(&self.unpublished()).await
-    }
-
-    /// Puts the kubeconfig where it belongs: the cluster is finished.
-    ///
-    /// # Errors
-    /// [`Reason::ClusterCreateFailed`] if the file cannot be moved.
-    pub fn publish_kubeconfig(&self) -> Result<()> {
-        fs_err::rename(self.unpublished(), self.kubeconfig()).map_err(|e| {
-            Failure::new(Reason::ClusterCreateFailed, "the kubeconfig cannot be put in its place").cause(&e)
-        })
-    }
-
     /// The administrator's kubeconfig for use on this machine, as soon as kubeadm has written it in the node that kind
     /// is making; kind itself hands it out at its end. Waits as long as it takes: kind's own step ends the run if it
     /// fails.
@@ -159,24 +47,6 @@ impl Kind {
         }
     }
 
-    /// What Docker knows of it now.
-    ///
-    /// # Errors
-    /// What the engine answers.
-    pub async fn observe(&self, engine: &Engine) -> Result<NodeState> {
-        Ok(match engine.container(&self.node()).await? {
-            None => NodeState::Absent,
-            Some(info) if !is_ours(&info) => NodeState::Foreign,
-            Some(info) if !info.running => NodeState::Stopped,
-            Some(info) => NodeState::Running {
-                kafka_port: info.ports.get(&EXTERNAL_NODE_PORT).copied(),
-                api_port: info.ports.get(&6443).copied(),
-                id: info.id,
-                image_id: info.image_id,
-            },
-        })
-    }
-
     /// Creates the cluster with kind and returns when kind says that it is made; the node may not be Ready yet.
     ///
     /// # Errors
@@ -201,7 +71,12 @@ impl Kind {
                 _ => {}
             }
         }
-        sysctl::remember(&self.dir)?;
+        {
+            let _settings = self.lock_settings().await?;
+            // what a cluster that runs has found is older than what it has made of it
+            let other = self.neighbour(engine).await?;
+            sysctl::remember(&self.kernel, &self.dir, other.as_ref().map(|other| other.dir.as_path()))?;
+        }
         let own_image = engine
             .image(&profile.node_image())
             .await?
@@ -297,114 +172,6 @@ done";
         Err(Failure::new(Reason::ComponentNotReady, message).evidence(output.stderr))
     }
 
-    /// Removes the cluster's containers and volumes, its network if no other cluster uses it, its kubeconfig, and puts
-    /// kernel settings back. Returns what was removed, one line each; nothing to remove is fine.
-    ///
-    /// # Errors
-    /// [`Reason::ClusterForeign`] if the cluster is not ours, [`Reason::ClusterDeleteFailed`] if something stayed.
-    pub async fn delete(&self, engine: &Engine) -> Result<Vec<String>> {
-        let mut done = Vec::new();
-        if self.observe(engine).await? == NodeState::Foreign {
-            return Err(Failure::new(
-                Reason::ClusterForeign,
-                format!("the cluster `{}` was not made by dev", self.name),
-            )
-            .next(format!("kind delete cluster --name {}", self.name)));
-        }
-        match self.neighbour(engine).await? {
-            // under a kubelet that runs they stay as it wants them; the last cluster puts them back
-            Some(other) => {
-                if sysctl::hand_over(&self.dir, &other.dir)? {
-                    done.push(format!("kernel settings stay: the cluster `{}` uses them", other.name));
-                }
-            }
-            None => self.restore_sysctls(engine, &mut done).await,
-        }
-        done.extend(self.remove_containers(engine).await?);
-        let left = engine.containers_with_label(CLUSTER_LABEL).await?;
-        if !left.iter().any(|c| c.networks.contains_key(NETWORK)) && engine.remove_network(NETWORK).await? {
-            done.push(format!("network {NETWORK}"));
-        }
-        if self.dir.exists() {
-            fs_err::remove_dir_all(&self.dir).map_err(|e| {
-                Failure::new(Reason::ClusterDeleteFailed, "the kubeconfig could not be removed").cause(&e)
-            })?;
-            done.push(format!("{}", self.kubeconfig().display()));
-        }
-        Ok(done)
-    }
-
-    /// Another cluster of ours that runs, if there is one.
-    async fn neighbour(&self, engine: &Engine) -> Result<Option<Self>> {
-        let ours = engine.containers_with_label(CLUSTER_LABEL).await?;
-        let name = ours
-            .iter()
-            .filter(|c| is_ours(c) && c.running)
-            .filter_map(|c| c.labels.get(CLUSTER_LABEL))
-            .find(|name| **name != self.name);
-        Ok(name.map(|name| Self {
-            name: name.clone(),
-            dir: self.dir.with_file_name(name),
-        }))
-    }
-
-    async fn remove_containers(&self, engine: &Engine) -> Result<Vec<String>> {
-        let mut done = Vec::new();
-        let label = format!("{CLUSTER_LABEL}={}", self.name);
-        for container in engine.containers_with_label(&label).await? {
-            engine.remove_container(&container.name).await?;
-            done.push(format!("container {} and its volume", container.name));
-        }
-        let left = engine.containers_with_label(&label).await?;
-        if left.is_empty() {
-            Ok(done)
-        } else {
-            let names: Vec<_> = left.into_iter().map(|c| c.name).collect();
-            Err(Failure::new(
-                Reason::ClusterDeleteFailed,
-                format!("still there: {}", names.join(", ")),
-            ))
-        }
-    }
-
-    /// Puts back what the kubelet changed, through the node: it is privileged even where the user is not root, and it
-    /// is on the engine's machine even where the user is not.
-    async fn restore_sysctls(&self, engine: &Engine, done: &mut Vec<String>) {
-        let restore = sysctl::to_restore(&self.dir);
-        if restore.is_empty() {
-            return;
-        }
-        let script: Vec<String> = restore
-            .iter()
-            .map(|(name, value)| format!("echo {value} > /proc/sys/{name}"))
-            .collect();
-        let through_node = match engine.container(&self.node()).await {
-            Ok(Some(info)) if info.running => {
-                let command = script.join(" && ");
-                matches!(engine.exec(&self.node(), &["sh", "-c", &command], None, true).await, Ok(out) if out.code == 0)
-            }
-            _ => false,
-        };
-        if !through_node {
-            for (name, value) in &restore {
-                // without the rights for it they stay as they are; the check below tells
-                let _ = fs_err::write(Path::new("/proc/sys").join(name), value);
-            }
-        }
-        let still = sysctl::to_restore(&self.dir);
-        for name in restore.keys() {
-            let shown = name.replace('/', ".");
-            if still.contains_key(name) {
-                done.push(format!(
-                    "NOT restored: kernel setting {shown} (needs root: sysctl -w {shown}={})",
-                    restore[name]
-                ));
-            } else {
-                done.push(format!("kernel setting {shown} back to {}", restore[name]));
-            }
-        }
-    }
-
     async fn node_log(&self, engine: &Engine) -> String {
         let journal = [
             "journalctl",
@@ -477,27 +244,6 @@ fn reachable(kubeconfig: &str, port: u16) -> Option<String> {
         cluster["cluster"]["server"] = format!("https://127.0.0.1:{port}").into();
     }
     Some(config.to_string())
-}
-
-fn is_ours(info: &ContainerInfo) -> bool {
-    info.networks.contains_key(NETWORK)
-}
-
-/// A local port for the cluster: the profile's, or one that is free now.
-///
-/// # Errors
-/// [`Reason::PortInUse`] if the profile's port is taken.
-pub fn free_port(port: Port) -> Result<u16> {
-    let wanted = match port {
-        Port::Auto => 0,
-        Port::Fixed(number) => number,
-    };
-    let listener = std::net::TcpListener::bind(("127.0.0.1", wanted))
-        .map_err(|e| Failure::new(Reason::PortInUse, format!("port {wanted} of 127.0.0.1 is in use")).cause(&e))?;
-    listener
-        .local_addr()
-        .map(|a| a.port())
-        .map_err(|e| Failure::new(Reason::PortInUse, "no free port").cause(&e))
 }
 
 #[cfg(test)]
