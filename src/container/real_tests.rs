@@ -156,8 +156,11 @@ async fn dropping_a_build_stops_it() {
 #[ignore = "needs a Docker engine"]
 async fn what_is_absent_is_no_error() {
     let engine = engine().await;
+    // a name of its own: other tests read files out of the image at the same time
+    let name = "flink-dev-test/absent:1";
+    engine.tag(SHELL, name).await.unwrap();
     // a killed run may have left some
-    let before = helpers(&engine, SHELL).await;
+    let before = helpers(&engine, name).await;
     let info = engine.info().await.unwrap();
     assert!(
         info.cpus > 0 && info.memory_bytes > 1 << 28 && !info.arch.is_empty(),
@@ -169,8 +172,8 @@ async fn what_is_absent_is_no_error() {
     engine.remove_image("flink-dev-test/none:1").await.unwrap();
     let failure = engine.read_from_image("flink-dev-test/none:1", "/x").await.unwrap_err();
     assert_eq!(failure.id(), Reason::ImageUnavailable);
-    let failure = engine.read_from_image(SHELL, "/no/such/path").await.unwrap_err();
+    let failure = engine.read_from_image(name, "/no/such/path").await.unwrap_err();
     assert_eq!(failure.id(), Reason::ImageUnavailable);
-    // the tests run side by side: only another test's image would be in use now
-    assert_eq!(helpers(&engine, SHELL).await, before);
+    assert_eq!(helpers(&engine, name).await, before);
+    engine.remove_image(name).await.unwrap();
 }

@@ -304,6 +304,50 @@ fn without_a_maven_it_runs_inside_the_engine() {
 
 #[test]
 #[ignore = "needs a real Docker engine"]
+fn a_gradle_project_is_built_by_its_wrapper() {
+    use std::os::unix::fs::PermissionsExt;
+    dev(&["up"]).ends_with(0);
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    std::fs::write(path("build.gradle"), "plugins { id 'java' }\n").unwrap();
+    jar(dir.path(), "made.jar", &[("com/acme/OrdersJob.class", class(17))]);
+    let project = dir.path().to_str().unwrap();
+    let build = |script: &str| {
+        std::fs::write(path("gradlew"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(path("gradlew"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        dev(&[
+            "image",
+            "build",
+            "--project",
+            project,
+            "--no-load",
+            "--no-engine",
+            "-o",
+            "json",
+        ])
+    };
+    // what Gradle leaves behind: the application, and jars that are none
+    let run = build(
+        "[ \"$*\" = '--console=plain assemble' ] || exit 9\necho '> Task :jar'\nmkdir -p build/libs\n\
+         for end in '' -plain -sources; do cp made.jar build/libs/orders-1.0$end.jar; done",
+    )
+    .ends_with(0);
+    let image = image_of(&run.stdout);
+    assert!(image.starts_with("orders:"), "{image}");
+    assert!(run.stdout.contains("./gradlew"), "{}", run.stdout);
+    let failed = build(
+        "echo '> Task :compileJava FAILED'\necho \"$PWD/src/main/java/A.java:3: error: ';' expected\" >&2\nexit 1",
+    )
+    .ends_with(54);
+    assert!(
+        failed.stdout.contains("';' expected") && failed.stdout.contains("A.java"),
+        "{}",
+        failed.stdout
+    );
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
 fn scripts_lie_in_an_image_where_the_runner_reads_them() {
     dev(&["up"]).ends_with(0);
     let dir = tempfile::tempdir().unwrap();

@@ -1,62 +1,8 @@
-//! Up, up again, status, down.
+//! What `dev up` does with what is there.
 
 use std::time::Duration;
 
-use super::steps::{alone, cluster, containers, dev, docker, edit, example_copy, kubectl, settled_resource_versions};
-
-const SYSCTLS: [&str; 3] = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
-
-fn sysctls() -> Vec<String> {
-    SYSCTLS
-        .iter()
-        .map(|name| std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default())
-        .collect()
-}
-
-/// Containers that `dev` makes for a moment; a killed run may have left one.
-fn helpers() -> String {
-    docker(&["ps", "-aq", "--filter", "label=dev.flink.helper"])
-}
-
-#[test]
-#[ignore = "needs a real Docker engine"]
-fn demo_goes_from_nothing_to_pass() {
-    dev(&["down"]).ends_with(0);
-    let (before, helpers_before) = (sysctls(), helpers());
-    let demo = dev(&["demo"]).ends_with(0);
-    assert!(demo.stderr.contains("PASS"), "{}", demo.stderr);
-    assert!(demo.stdout.contains("dev status"), "{}", demo.stdout);
-    println!("from nothing to PASS: {:.1} s", demo.took.as_secs_f64());
-
-    let status = dev(&["status", "-o", "json"]).ends_with(0);
-    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
-    assert_eq!(status["ready"], true);
-
-    dev(&["down"]).ends_with(0);
-    assert_eq!(containers(), "");
-    assert_eq!(helpers(), helpers_before);
-    if alone() {
-        assert_eq!(docker(&["network", "ls", "-q", "--filter", "name=^flink-dev$"]), "");
-        assert_eq!(sysctls(), before, "kernel settings are as before");
-    }
-    dev(&["status"]).ends_with(61);
-    dev(&["down"]).ends_with(0);
-}
-
-#[test]
-#[ignore = "needs a real Docker engine"]
-fn volumes_are_not_left_behind() {
-    dev(&["down"]).ends_with(0);
-    let before = docker(&["volume", "ls", "-q"]);
-    dev(&["up"]).ends_with(0);
-    assert_ne!(
-        docker(&["volume", "ls", "-q"]),
-        before,
-        "the node has a volume while it runs"
-    );
-    dev(&["down"]).ends_with(0);
-    assert_eq!(docker(&["volume", "ls", "-q"]), before);
-}
+use super::steps::{dev, docker, edit, example_copy, kubectl, settled_resource_versions};
 
 #[test]
 #[ignore = "needs a real Docker engine"]
@@ -141,14 +87,4 @@ fn a_stopped_node_is_started_again() {
     docker(&["stop", "-t", "5", &super::steps::node()]);
     dev(&["up"]).ends_with(0);
     dev(&["test", "examples/orders"]).ends_with(0);
-}
-
-#[test]
-#[ignore = "needs a real Docker engine"]
-fn the_plan_tells_and_changes_nothing() {
-    dev(&["down"]).ends_with(0);
-    let plan = dev(&["up", "--dry-run"]).ends_with(0);
-    let line = format!("+ create  cluster `{}`", cluster());
-    assert!(plan.stdout.contains(&line), "{}", plan.stdout);
-    assert_eq!(containers(), "");
 }

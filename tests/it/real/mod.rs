@@ -1,12 +1,12 @@
 //! On a real Docker engine and a real cluster: `cargo test --release --test it real:: -- --ignored --test-threads=1`.
-//! Each scenario sees to what it needs (`dev up` is quick where everything is up), so they run in any order.
+//! Each scenario sees to what it needs, so they run in any order. A cluster takes half a minute: those that take it down
+//! are in `from_nothing`, whose last one, in the order of their names, leaves one that all after it use.
 
 mod applications;
-mod cases;
 mod examples;
+mod from_nothing;
 mod images;
 mod jobs;
-mod kill;
 mod lifecycle;
 mod machine;
 mod python;

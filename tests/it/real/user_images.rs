@@ -220,7 +220,9 @@ fn an_image_of_the_engine_goes_in_under_its_own_name_and_again_when_the_name_mov
     let (user, dir) = ("flink-dev-test/user:1", example(&format!("one {nonce}\n")));
     forget("flink-dev-test/user");
     let context = dir.path().display().to_string();
-    docker(&["build", "-q", "-t", user, &context]);
+    // as what is FROM one of ours has it: labels are inherited
+    let build = || docker(&["build", "-q", "-t", user, "--label", "dev.flink.app=user", &context]);
+    build();
     let load = |expected: &str| {
         let ran = dev(&["image", "load", user, "-o", "json"]).ends_with(0);
         let last: Value = ran
@@ -246,7 +248,9 @@ fn an_image_of_the_engine_goes_in_under_its_own_name_and_again_when_the_name_mov
     let first = docker(&["image", "inspect", "-f", "{{.Id}}", user]);
     let digits = first.trim_start_matches("sha256:");
     write(dir.path(), "text", &format!("two {nonce}\n"));
-    docker(&["build", "-q", "-t", user, &context]);
+    build();
+    let unnamed = docker(&["images", "-q", "--no-trunc", "--filter", "dangling=true"]);
+    assert!(unnamed.contains(digits), "{unnamed}");
     let moved = load("1");
     assert_eq!(moved["nodes"][0]["report"]["layers"], 1, "{moved}");
     assert_eq!(
@@ -254,13 +258,20 @@ fn an_image_of_the_engine_goes_in_under_its_own_name_and_again_when_the_name_mov
         1,
         "the replaced image goes: {moved}"
     );
-    // it is the user's: no plan has it
-    let plan = dev(&["image", "prune", "--dry-run"]).ends_with(0);
+    // it is the user's: no plan has it, nor the image that has no name any more
+    let plan = dev(&["image", "prune", "--dry-run", "-o", "json"]).ends_with(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    let in_engine = plan["plan"]["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|i| i["where"] == "engine");
+    let names: Vec<_> = in_engine.map(|item| item["name"].as_str().unwrap()).collect();
     assert!(
-        !plan.stdout.contains(user) && !plan.stdout.contains(&format!("engine  {}", &digits[..12])),
-        "{}",
-        plan.stdout
+        !names.iter().any(|name| *name == user || name.contains(digits)),
+        "{names:?}"
     );
+    docker(&["rmi", &first]);
     dev(&["image", "rm", user]).ends_with(0);
     assert!(!names_in_node().contains("flink-dev-test/user"));
 }

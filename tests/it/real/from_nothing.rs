@@ -1,10 +1,59 @@
-//! SIGKILL of `dev up` in each of its phases: the next `dev up` converges.
+//! Environments that are made and taken down: in one go, and with SIGKILL of `dev up` in each of its phases, after which
+//! the next `dev up` converges.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::steps::{alone, containers, dev, docker, up_killed_at};
+use super::steps::{alone, cluster, containers, dev, docker, up_killed_at};
+
+const SYSCTLS: [&str; 3] = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"];
+
+fn sysctls() -> Vec<String> {
+    SYSCTLS
+        .iter()
+        .map(|name| std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default())
+        .collect()
+}
+
+/// Containers that `dev` makes for a moment; a killed run may have left one.
+fn helpers() -> String {
+    docker(&["ps", "-aq", "--filter", "label=dev.flink.helper"])
+}
+
+#[test]
+#[ignore = "needs a real Docker engine"]
+fn a_demo_goes_from_nothing_to_pass_and_leaves_nothing() {
+    dev(&["down"]).ends_with(0);
+    let (before, helpers_before) = (sysctls(), helpers());
+    let volumes = || docker(&["volume", "ls", "-q"]);
+    let volumes_before = volumes();
+    // the plan tells and changes nothing
+    let plan = dev(&["up", "--dry-run"]).ends_with(0);
+    let line = format!("+ create  cluster `{}`", cluster());
+    assert!(plan.stdout.contains(&line), "{}", plan.stdout);
+    assert_eq!(containers(), "");
+
+    let demo = dev(&["demo"]).ends_with(0);
+    assert!(demo.stderr.contains("PASS"), "{}", demo.stderr);
+    assert!(demo.stdout.contains("dev status"), "{}", demo.stdout);
+    println!("from nothing to PASS: {:.1} s", demo.took.as_secs_f64());
+    let status = dev(&["status", "-o", "json"]).ends_with(0);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["ready"], true);
+    assert_ne!(volumes(), volumes_before, "the node has a volume while it runs");
+
+    dev(&["down"]).ends_with(0);
+    assert_eq!(containers(), "");
+    assert_eq!(helpers(), helpers_before);
+    assert_eq!(volumes(), volumes_before);
+    if alone() {
+        assert_eq!(docker(&["network", "ls", "-q", "--filter", "name=^flink-dev$"]), "");
+        assert_eq!(sysctls(), before, "kernel settings are as before");
+    }
+    dev(&["status"]).ends_with(61);
+    dev(&["down"]).ends_with(0);
+}
 
 /// True at an event of a step (`step_started`, `step_finished`), once all of `before` have finished.
 fn at(event: &'static str, step: &'static str, before: &'static [&'static str]) -> impl FnMut(&Value) -> bool {
@@ -39,10 +88,7 @@ fn up_converges_after_a_kill_in_any_phase() {
     killed("step_started", "load", &[], 2500);
     // the API server answers, and kind may still be at work: what is not marked as finished is made anew
     killed("step_finished", "cluster", &[], 0);
-    dev(&["up"]).ends_with(0);
-    dev(&["status"]).ends_with(0);
     // in a finished cluster: this one stays, and every run goes on where the one before was killed
-    dev(&["down"]).ends_with(0);
     killed("step_started", "load/session", CREATED, 500);
     let node = node_id();
     killed("step_started", "cert-manager", &["cluster"], 500);
