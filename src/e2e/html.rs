@@ -68,6 +68,7 @@ pub fn html(summary: &Summary, began: &str) -> String {
     out
 }
 
+/// A case. What the table links to lies within: a browser that goes there opens what is closed.
 fn section(out: &mut String, index: usize, case: &CaseReport) {
     let open = if matches!(case.verdict, Verdict::Fail | Verdict::Error) {
         " open"
@@ -76,7 +77,7 @@ fn section(out: &mut String, index: usize, case: &CaseReport) {
     };
     let _ = writeln!(
         out,
-        "<details id=\"case-{index}\"{open}><summary><span class=\"{}\">{}</span> {} <span class=\"dim\">{}</span></summary>",
+        "<details{open}><summary><span class=\"{}\">{}</span> {} <span class=\"dim\">{}</span></summary>\n<div id=\"case-{index}\"></div>",
         class(case.verdict),
         word(case.verdict),
         escape(&case.title),
@@ -154,7 +155,8 @@ fn timeline(marks: &[Mark]) -> String {
     let step = tick(end.as_secs_f64());
     let ticks = (end.as_secs_f64() / step).floor() as u32;
     for n in 0..=ticks {
-        let at = f64::from(n) * step;
+        // three tenths are no third of a second
+        let at = (f64::from(n) * step * 10.0).round() / 10.0;
         let here = LEFT + at * scale;
         let _ = writeln!(
             svg,
@@ -197,10 +199,12 @@ fn timeline(marks: &[Mark]) -> String {
 
 /// A round distance between two lines of the grid, in seconds, so that there are not many.
 fn tick(end: f64) -> f64 {
-    [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0]
-        .into_iter()
-        .find(|step| end / step <= 12.0)
-        .unwrap_or(3600.0)
+    [
+        0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+    ]
+    .into_iter()
+    .find(|step| end / step <= 12.0)
+    .unwrap_or(3600.0)
 }
 
 fn word(verdict: Verdict) -> &'static str {
