@@ -357,7 +357,8 @@ impl From<i64> for Json {
 
 impl PartialEq<Value> for Json {
     fn eq(&self, other: &Value) -> bool {
-        *self == Self::from(other.clone())
+        let other = Self::from(other.clone());
+        *self == other
     }
 }
 

@@ -192,7 +192,7 @@ fn long(fields: &[(String, Json)], side: Side, line: usize) -> Result<Record, (&
             let special = form(value).map_err(|why| ("headers", why))?;
             match (special, value) {
                 (Some("$regex" | "$any"), _) if side == Side::Expected => {
-                    patterns(value).map_err(|why| ("headers", why))?
+                    patterns(value).map_err(|why| ("headers", why))?;
                 }
                 (Some("$hex"), _) | (None, Json::Null | Json::Text(_) | Json::Number(_) | Json::Bool(_)) => {}
                 _ => return Err(wrong()),

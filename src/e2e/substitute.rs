@@ -188,7 +188,7 @@ mod tests {
         let mut case = case("${topic.orders}${topic.totals} WHERE n > ${var.least} AND name = '${var.name}' --");
         let vars = [("least", "3"), ("name", "O'Hara")];
         case.vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let script = substitute(&case, "k", |t| t.to_owned()).unwrap();
+        let script = substitute(&case, "k", str::to_owned).unwrap();
         assert_eq!(script.text, "orderstotals WHERE n > 3 AND name = 'O''Hara' --");
     }
 

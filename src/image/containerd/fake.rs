@@ -276,9 +276,8 @@ async fn answer(state: Arc<Mutex<State>>, request: http::Request<Incoming>) -> h
         }),
         "Diff/Apply" => one(state, request, |state, request: ApplyRequest| state.apply(&request)),
         "ImageService/ImageStatus" => one(state, request, |state, request: ImageStatusRequest| {
-            let (digest, _) = match state.images.get(&request.image.unwrap_or_default().image) {
-                Some(image) => image,
-                None => return Ok(ImageStatusResponse { image: None }),
+            let Some((digest, _)) = state.images.get(&request.image.unwrap_or_default().image) else {
+                return Ok(ImageStatusResponse { image: None });
             };
             let manifest = fs_err::read(state.file(digest)).unwrap();
             let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();

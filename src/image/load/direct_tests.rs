@@ -99,7 +99,7 @@ async fn all_images_come_with_each_layer_over_the_right_one() {
         for (n, (layer, chain)) in image.layers.iter().zip(&chains).enumerate() {
             let parent = n.checked_sub(1).map_or("", |below| &chains[below]);
             assert_eq!(world.fake.state().snapshots[chain].parent, parent);
-            assert_eq!(world.fake.files(chain), [layer.digest.clone()]);
+            assert_eq!(world.fake.files(chain), std::slice::from_ref(&layer.digest));
         }
         let state = world.fake.state();
         assert_eq!(state.images[&image.reference].1[ID_LABEL], image.id);
