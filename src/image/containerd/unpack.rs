@@ -53,7 +53,7 @@ impl Work {
     }
 
     /// Unpacks a layer by itself, side by side with those below it; `None` if this snapshotter's ways are not known.
-    /// Only for layers that [`crate::image::load::stands_alone`].
+    /// Only for layers that stand alone (`image::load::alone`).
     pub(in crate::image) async fn unpack_ahead(&self, layer: &Layer) -> Result<Option<Ahead>, Refused> {
         if self.node.snapshotter != "overlayfs" || !self.node.reach.same_users() {
             return Ok(None);
