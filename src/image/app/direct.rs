@@ -26,12 +26,19 @@ pub(super) async fn bring(node: &Arc<Node>, wanted: &Wanted<'_>, cx: &StepCx) ->
     let (state, kubelets) =
         tokio::try_join!(look(node, wanted), node.kubelets(&wanted.reference)).map_err(Refused::told)?;
     if wanted.is_in(&state) && wanted.is_labelled(&state) && kubelets.as_ref() == Some(&wanted.image.id) {
+        // one that was killed right after it had loaded has not tidied up
+        let alone = wanted.outdated(&state).is_empty() && wanted.unlabelled(&state).is_empty();
+        let removed = if alone {
+            Vec::new()
+        } else {
+            tidy(node, wanted, state).await.map_err(Refused::told)?
+        };
         return Ok(Outcome::Done(Done {
             way: Way::Unchanged,
             by: By::Api,
             layers: 0,
             bytes: 0,
-            removed: Vec::new(),
+            removed,
         }));
     }
     let Some(missing) = wanted.missing(&state) else {

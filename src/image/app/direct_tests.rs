@@ -160,6 +160,20 @@ async fn older_builds_go_unless_something_uses_them_and_leftovers_of_killed_load
 }
 
 #[tokio::test]
+async fn what_a_load_that_was_killed_after_it_had_loaded_left_goes_with_the_next_one() {
+    let image = image(b"a layer");
+    let fake = node_with_base(&image);
+    done(&fake, &image).await;
+    let old = "h/library/orders:aaaaaaaaaaaa";
+    let ours = BTreeMap::from([(APP_LABEL.to_owned(), "orders".to_owned())]);
+    let older = ("sha256:old".to_owned(), ours);
+    fake.state().images.insert(old.to_owned(), older);
+    let again = done(&fake, &image).await;
+    assert_eq!((again.way, again.removed), (Way::Unchanged, vec![old.to_owned()]));
+    assert!(!fake.state().images.contains_key(old));
+}
+
+#[tokio::test]
 async fn without_the_base_it_is_told_and_nothing_is_done() {
     let image = image(b"a layer");
     let fake = Fake::start();
