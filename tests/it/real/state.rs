@@ -29,15 +29,13 @@ fn savepoints_and_checkpoints_lie_in_the_shared_volume() {
     let last: serde_json::Value = serde_json::from_str(run.stdout.lines().last().unwrap()).unwrap();
     let id = last["job_id"].as_str().unwrap();
 
-    let saved = dev(&["job", "savepoint", "it-state"]).ends_with(0).stdout;
-    let path = saved.split_whitespace().find(|word| word.contains("/savepoints/"));
-    let path = path
-        .unwrap_or_else(|| panic!("no path: {saved}"))
-        .trim_matches(['"', ',']);
+    let saved = dev(&["job", "savepoint", "it-state", "-o", "json"]).ends_with(0).stdout;
+    let saved: serde_json::Value = serde_json::from_str(saved.lines().last().unwrap()).unwrap();
+    let path = saved["seen"].as_str().unwrap();
     let in_node = path
-        .split_once("/flink-data/session")
-        .map(|(_, rest)| format!("{FOLDER}{rest}/_metadata"))
-        .unwrap_or_else(|| panic!("elsewhere: {saved}"));
+        .strip_prefix("file:/flink-data/session/savepoints/")
+        .map(|name| format!("{FOLDER}/savepoints/{name}/_metadata"))
+        .unwrap_or_else(|| panic!("elsewhere: {path}"));
     assert_eq!(
         docker(&["exec", &node(), "stat", "-c", "%u", &in_node]),
         "9999",
