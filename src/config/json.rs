@@ -251,6 +251,24 @@ pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+/// A list as JSON, of items that write themselves.
+pub(crate) fn write_list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    f.write_str("[")?;
+    for (i, item) in items.iter().enumerate() {
+        write!(f, "{}{item}", if i > 0 { "," } else { "" })?;
+    }
+    f.write_str("]")
+}
+
+/// An object as JSON, of values that write themselves.
+pub(crate) fn write_map(f: &mut fmt::Formatter<'_>, fields: &[(String, impl fmt::Display)]) -> fmt::Result {
+    f.write_str("{")?;
+    for (i, (name, value)) in fields.iter().enumerate() {
+        write!(f, "{}{}:{value}", if i > 0 { "," } else { "" }, quoted(name))?;
+    }
+    f.write_str("}")
+}
+
 /// The fields of an object, each as it is written.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
@@ -285,20 +303,8 @@ impl fmt::Display for Json {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Text(text) => f.write_str(&quoted(text)),
-            Self::List(items) => {
-                f.write_str("[")?;
-                for (i, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if i > 0 { "," } else { "" })?;
-                }
-                f.write_str("]")
-            }
-            Self::Map(fields) => {
-                f.write_str("{")?;
-                for (i, (name, value)) in fields.iter().enumerate() {
-                    write!(f, "{}{}:{value}", if i > 0 { "," } else { "" }, quoted(name))?;
-                }
-                f.write_str("}")
-            }
+            Self::List(items) => write_list(f, items),
+            Self::Map(fields) => write_map(f, fields),
         }
     }
 }

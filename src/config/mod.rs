@@ -31,8 +31,8 @@ mod yaml;
 pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
 pub use find::{CASE_SUFFIX, find_cases};
-pub(crate) use json::quoted;
 pub use json::{Json, Number};
+pub(crate) use json::{quoted, write_list, write_map};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
 pub use pack::Records;
 pub use profile::{

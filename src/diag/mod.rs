@@ -129,6 +129,16 @@ impl Failure {
         self
     }
 
+    /// The failure as a note beside the events: what was seen, each line marked, and the first of the next steps.
+    pub fn as_note(&self, steps: usize) -> String {
+        let mut lines = vec![self.to_string()];
+        let evidence = self.0.evidence.iter().flat_map(|text| text.lines());
+        lines.extend(evidence.map(|line| format!("  | {line}")));
+        let next = self.next_steps().into_iter().take(steps);
+        lines.extend(next.map(|next| format!("  next: {next}")));
+        lines.join("\n")
+    }
+
     /// The entry of the catalogue.
     pub fn id(&self) -> Reason {
         self.0.id

@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use bigdecimal::BigDecimal;
 use regex::Regex;
 
-use crate::config::{Fields, Json, Number, quoted};
+use crate::config::{Fields, Json, Number, quoted, write_list, write_map};
 
 /// Places of a decimal that are reckoned with; a double has up to 1074.
 const PLACES: i64 = 2000;
@@ -170,21 +170,8 @@ impl std::fmt::Display for Want {
             Self::Any => f.write_str("anything"),
             Self::Text(regex) => write!(f, "a text like /{regex}/"),
             Self::Scalar(value, _) => write!(f, "{value}"),
-            Self::List(items) => {
-                f.write_str("[")?;
-                for (i, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if i > 0 { "," } else { "" })?;
-                }
-                f.write_str("]")
-            }
-            Self::Map(fields) => {
-                f.write_str("{")?;
-                for (i, (name, want)) in fields.iter().enumerate() {
-                    let comma = if i > 0 { "," } else { "" };
-                    write!(f, "{comma}{}:{want}", quoted(name))?;
-                }
-                f.write_str("}")
-            }
+            Self::List(items) => write_list(f, items),
+            Self::Map(fields) => write_map(f, fields),
         }
     }
 }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::modules;
 use super::script::Script;
-use crate::diag::Result;
+use super::vars::masked;
+use crate::diag::{Failure, Result};
 use crate::flink::{Program, SQL_RUNNER, runner_args};
 use crate::image::app::{File, Source};
 use crate::image::inputs::Origin;
@@ -106,6 +107,14 @@ impl Code {
         match self {
             Self::Sql(script) => Some(script),
             Self::Jar(_) | Self::Python(_) => None,
+        }
+    }
+
+    /// A failure without what must not be repeated.
+    pub(super) fn masked(&self, failure: Failure) -> Failure {
+        match self.script() {
+            Some(script) => masked(failure, &script.vars),
+            None => failure,
         }
     }
 

@@ -14,7 +14,6 @@ use super::check::{self, Checked};
 use super::code::Code;
 use super::stage::Stage;
 use super::submit::{bring, follow, submit};
-use super::vars::masked;
 use crate::config::Profile;
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
@@ -108,14 +107,6 @@ impl Wanted {
     pub(super) fn parallelism(&self) -> Option<u32> {
         self.parallelism.or(self.code.parallelism())
     }
-
-    /// A failure without what must not be repeated.
-    fn told(&self, failure: Failure) -> Failure {
-        match self.code.script() {
-            Some(script) => masked(failure, &script.vars),
-            None => failure,
-        }
-    }
 }
 
 /// A job that was started.
@@ -149,7 +140,7 @@ pub async fn run(
 ) -> Result<Started> {
     start(place, workshop, wanted, events, cancel)
         .await
-        .map_err(|failure| wanted.told(failure))
+        .map_err(|failure| wanted.code.masked(failure))
 }
 
 async fn start(
@@ -182,7 +173,7 @@ async fn start(
     let job = match submit(place, wanted, &ready).await {
         Ok(job) => job,
         Err(failure) => {
-            running.fail(&wanted.told(failure.clone()));
+            running.fail(&wanted.code.masked(failure.clone()));
             return Err(failure);
         }
     };
@@ -205,7 +196,7 @@ async fn start(
             Ok(started(state, id))
         }
         Err(failure) => {
-            running.fail(&wanted.told(failure.clone()));
+            running.fail(&wanted.code.masked(failure.clone()));
             let removing = stage("clean-up", format!("remove job {}", wanted.name));
             // an interrupted run is cleaned up all the same
             let cx = StepCx::detached("clean-up", events.clone(), CancellationToken::new());

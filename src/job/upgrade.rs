@@ -17,7 +17,6 @@ use super::run::{Cluster, Place, Wanted, Workshop};
 use super::stage::Stage;
 use super::state::{Kept, kept, kept_by};
 use super::submit::{Ready, bring};
-use super::vars::masked;
 use crate::diag::{Failure, Result};
 use crate::event::EventSink;
 use crate::flink::UpgradeMode;
@@ -80,10 +79,7 @@ pub async fn upgrade(
     cancel: &CancellationToken,
 ) -> Result<Upgraded> {
     let done = change(place, workshop, job, upgrade, events, cancel).await;
-    done.map_err(|failure| match upgrade.code.script() {
-        Some(script) => masked(failure, &script.vars),
-        None => failure,
-    })
+    done.map_err(|failure| upgrade.code.masked(failure))
 }
 
 async fn change(

@@ -71,7 +71,8 @@ pub async fn run(
             () = cancel.cancelled() => break,
             () = watcher.changed() => {}
             failure = subject.failed() => {
-                tell(&failure, events);
+                // a step's end has only its sentence
+            events.note(failure.as_note(2));
                 // it does not run any more: only another change helps
                 tokio::select! {
                     () = cancel.cancelled() => break,
@@ -132,31 +133,11 @@ async fn one_round(
                 took,
                 failure: failure.clone(),
             });
-            tell(&failure, events);
+            // a step's end has only its sentence
+            events.note(failure.as_note(2));
         }
     }
     Round::Done
-}
-
-/// A failure with its place and what was seen: a step's end has only its sentence.
-fn tell(failure: &Failure, events: &EventSink) {
-    let mut lines = vec![failure.to_string()];
-    lines.extend(
-        failure
-            .detail()
-            .evidence
-            .iter()
-            .flat_map(|e| e.lines())
-            .map(|line| format!("  | {line}")),
-    );
-    lines.extend(
-        failure
-            .next_steps()
-            .into_iter()
-            .take(2)
-            .map(|next| format!("  next: {next}")),
-    );
-    events.note(lines.join("\n"));
 }
 
 /// A path as the user would write it where they are.

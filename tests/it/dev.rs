@@ -20,6 +20,15 @@ pub(crate) fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_dev"))
 }
 
+/// What fakes live in.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
 impl World {
     /// A fresh one, in which no Docker engine can be reached.
     pub(crate) fn new() -> Self {

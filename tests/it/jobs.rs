@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dev::{Run, World};
+use crate::dev::{Run, World, runtime};
 use crate::fakes::apiserver::ApiServer;
 use crate::fakes::docker;
 
@@ -23,11 +23,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let world = World::new();
         let socket = world.path("docker.sock");
         let world = world.with("DOCKER_HOST", format!("unix://{}", socket.display()));

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use krafka::testing::FakeBroker;
 
-use crate::dev::{Run, World};
+use crate::dev::{Run, World, runtime};
 
 /// A broker, and the program beside it.
 struct Setup {
@@ -17,11 +17,7 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let broker = runtime.block_on(FakeBroker::start()).unwrap();
         Self {
             world: World::new(),

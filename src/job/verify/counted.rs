@@ -218,20 +218,8 @@ impl Job {
             })
             .await?;
 
-        let stage = Stage::start(
-            events,
-            cancel,
-            "count",
-            "compare what went in and what came out".to_owned(),
-        );
-        let cx = stage.cx().clone();
-        let compare = async {
-            // numbers that go in after the recovery count, too
-            self.next_checkpoint(&managed, Proof::begin(trial.within, &cx)).await?;
-            let fed = feeder.stop().await?;
-            self.compare(&managed, output, fed, &cx).await
-        };
-        let count = stage.run(compare, told).await?;
+        // numbers that go in after the recovery count, too
+        let count = self.count(&managed, output, feeder, trial, events, cancel).await?;
         Ok((recovered, count))
     }
 
@@ -280,20 +268,8 @@ impl Job {
             (other, _) => Ok(other?),
         };
 
-        let stage = Stage::start(
-            events,
-            cancel,
-            "count",
-            "compare what went in and what came out".to_owned(),
-        );
-        let cx = stage.cx().clone();
-        let compare = async {
-            let feeder = Feeder::start(self.kafka.clone(), &self.topics[0].name, fed);
-            self.next_checkpoint(&managed, Proof::begin(trial.within, &cx)).await?;
-            let fed = feeder.stop().await?;
-            self.compare(&managed, output, fed, &cx).await
-        };
-        let count = stage.run(compare, told).await;
+        let feeder = Feeder::start(self.kafka.clone(), &self.topics[0].name, fed);
+        let count = self.count(&managed, output, feeder, trial, events, cancel).await;
         match (redeployed, count) {
             (Ok(redeployed), count) => Ok((redeployed, count?)),
             (Err(failure), Err(count)) if count.id() == Reason::VerifyFailed => {
@@ -302,6 +278,27 @@ impl Job {
             }
             (Err(failure), _) => Err(failure),
         }
+    }
+
+    /// Lets numbers go in until another checkpoint is complete, and compares.
+    async fn count(
+        &self,
+        managed: &Managed,
+        output: Output,
+        feeder: Feeder,
+        trial: Trial,
+        events: &EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Count> {
+        let title = "compare what went in and what came out".to_owned();
+        let stage = Stage::start(events, cancel, "count", title);
+        let cx = stage.cx().clone();
+        let compare = async {
+            self.next_checkpoint(managed, Proof::begin(trial.within, &cx)).await?;
+            let fed = feeder.stop().await?;
+            self.compare(managed, output, fed, &cx).await
+        };
+        stage.run(compare, told).await
     }
 
     /// Reads until all `fed` numbers are there and no record can come any more, and compares.

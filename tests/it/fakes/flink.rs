@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::apiserver::ApiServer;
 use super::docker;
-use crate::dev::{Run, World};
+use crate::dev::{Run, World, runtime};
 
 pub(crate) const NAMESPACE: &str = "/api/v1/namespaces/flink";
 const OBJECTS: &str = "/apis/flink.apache.org/v1beta1/namespaces/flink";
@@ -31,11 +31,7 @@ pub(crate) struct Told {
 
 impl Cluster {
     pub(crate) fn new() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let world = World::new();
         let socket = world.path("docker.sock");
         let api = runtime.block_on(async {

@@ -56,17 +56,7 @@ pub(super) fn update(
             Ok(None) => all = false,
             Err(failure) => {
                 all = false;
-                let mut lines = vec![format!("{} stays as it is: {failure}", shown.display())];
-                let evidence = failure.detail().evidence.iter().flat_map(|text| text.lines());
-                lines.extend(evidence.map(|line| format!("  | {line}")));
-                lines.extend(
-                    failure
-                        .next_steps()
-                        .into_iter()
-                        .take(1)
-                        .map(|next| format!("  next: {next}")),
-                );
-                events.note(lines.join("\n"));
+                events.note(format!("{} stays as it is: {}", shown.display(), failure.as_note(1)));
             }
         }
         all &= case.mendable;

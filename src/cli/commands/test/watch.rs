@@ -68,7 +68,7 @@ impl Follow<'_> {
                         changed
                     }
                     Err(problems) => {
-                        problems.iter().for_each(|problem| tell(problem, self.events));
+                        problems.iter().for_each(|problem| self.events.note(problem.as_note(0)));
                         Vec::new()
                     }
                 };
@@ -171,20 +171,6 @@ fn newest(files: &BTreeSet<PathBuf>) -> Option<SystemTime> {
         .iter()
         .filter_map(|file| fs_err::metadata(file).ok()?.modified().ok())
         .max()
-}
-
-/// A problem with its place and what stands there.
-fn tell(problem: &Failure, events: &EventSink) {
-    let mut lines = vec![problem.to_string()];
-    lines.extend(
-        problem
-            .detail()
-            .evidence
-            .iter()
-            .flat_map(|text| text.lines())
-            .map(|line| format!("  | {line}")),
-    );
-    events.note(lines.join("\n"));
 }
 
 #[cfg(test)]
