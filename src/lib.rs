@@ -25,4 +25,5 @@ pub mod kube;
 pub mod plan;
 pub mod process;
 pub mod sql;
+pub mod sqlsession;
 pub mod watch;

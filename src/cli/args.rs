@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
 use super::commands::job::args::JobArgs;
+use super::commands::sql::SqlArgs;
 use super::commands::test::args::TestArgs;
 use super::commands::topic::args::TopicArgs;
 use super::commands::ui::UiArgs;
@@ -94,6 +95,11 @@ pub enum Command {
     Job(JobArgs),
     /// Kafka topics: create, list, delete, produce, consume
     Topic(TopicArgs),
+    /// SQL on the session cluster: Flink's client on the terminal, or statements and their results
+    #[command(
+        after_help = "Without FILE and -e, on a terminal, Flink's SQL client is started. Topics that the profile declares under `topics`\nare tables, and so is what a --tables script creates; ${kafka.bootstrap} and ${topic.NAME} are filled in.\n\nStatements run one after another and end with the first that fails. A query reads its topics up to their ends of\nnow and then ends; with --streaming it goes on until --within is over. Rows go to standard output, with -o json one\nobject for each statement.\n\nThe session lives in a pod of its own, which is removed at the end.\n\nExamples:\n  dev sql\n  dev sql -e 'SELECT COUNT(*) FROM orders'\n  dev sql --tables examples/orders/orders.sql -e 'SELECT * FROM orders' --rows 10\n  echo 'SHOW TABLES;' | dev sql\n  dev sql report.sql -o json | jq -c 'select(.result == \"rows\") | .rows[]'\n  dev sql -e 'SELECT * FROM orders' --streaming --within 20s"
+    )]
+    Sql(SqlArgs),
     /// Flink's user interface in a browser: of the session cluster, an application or a job
     #[command(
         after_help = "Serves until Ctrl-C. When the JobManager is replaced, the same address leads to the new one.\n\nExamples:\n  dev ui\n  dev ui --open\n  dev ui orders                the page of a job\n  dev ui clicks --port 9000    an application with a cluster of its own\n  dev ui -o json | jq -r 'select(.url) | .url'"

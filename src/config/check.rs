@@ -9,6 +9,7 @@ use super::profile::{
 };
 use super::raw_profile::{RawProfile, RawResources, RawState};
 use super::source::Place;
+use super::topic::{TopicTable, topics};
 use super::units::Setting;
 use super::words::{listed, nearest};
 use super::yaml::Node;
@@ -55,7 +56,9 @@ pub(super) fn profile(raw: RawProfile, tree: &Node) -> Result<Profile> {
     checker.webhook(&raw)?;
     checker.numbers(&raw)?;
     checker.state(&raw)?;
-    Ok(resolved(raw))
+    let mut raw = raw;
+    let topics = topics(std::mem::take(&mut raw.topics), tree)?;
+    Ok(resolved(raw, topics))
 }
 
 impl Checker<'_> {
@@ -309,7 +312,7 @@ fn state(raw: RawState) -> State {
     }
 }
 
-fn resolved(raw: RawProfile) -> Profile {
+fn resolved(raw: RawProfile, topics: Vec<TopicTable>) -> Profile {
     let RawProfile {
         name,
         cluster,
@@ -368,5 +371,6 @@ fn resolved(raw: RawProfile) -> Profile {
             task_manager: resources(&session.task_manager),
             config: settings(session.config),
         },
+        topics,
     }
 }

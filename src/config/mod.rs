@@ -23,6 +23,7 @@ mod source;
 mod template;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod units;
 mod update;
 mod words;
@@ -42,6 +43,7 @@ pub use profile::{
 pub(crate) use records::{FORMS, bytes};
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};
+pub use topic::TopicTable;
 pub use units::parse_duration;
 pub use update::{Rewrite, rewritten};
 pub use words::nearest;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::topic::TopicTable;
+
 /// An environment, fully resolved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Profile {
@@ -25,6 +27,8 @@ pub struct Profile {
     pub flink: FlinkSpec,
     /// The session cluster.
     pub session: Session,
+    /// Topics as tables of SQL sessions, by name.
+    pub topics: Vec<TopicTable>,
 }
 
 /// The Kubernetes cluster.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::profile::{ImageSource, StateBackend, Webhook};
+use super::topic::RawTopic;
 use super::units::{Format, Memory, PortChoice, Setting, Span, SpanOrOff, VolumeChoice};
 
 /// A profile of `dev`: what an environment holds. Every key but `version` may be left out; what is left out is taken
@@ -36,6 +37,9 @@ pub(super) struct RawProfile {
     pub(super) flink: RawFlink,
     /// The Flink session cluster that runs SQL jobs and tests.
     pub(super) session: RawSession,
+    /// Topics as tables of `dev sql`, by the table's name.
+    #[serde(default)]
+    pub(super) topics: BTreeMap<String, RawTopic>,
 }
 
 /// A shipped profile.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -167,6 +168,41 @@ async fn sweep_in(
     removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
     for lease in dead {
         let _ = bounded(api.delete(&lease.name_any(), &DeleteParams::default())).await;
+    }
+    Ok(removed)
+}
+
+/// Removes the pods of runs that are not alive. Returns what was removed, one line each.
+///
+/// # Errors
+/// [`Reason::ClusterUnreachable`] if they cannot be listed or removed.
+pub(crate) async fn sweep_pods(client: &Client, namespace: &str) -> Result<Vec<String>> {
+    let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
+    let failed = |e: kube::Error| Failure::new(Reason::ClusterUnreachable, "pods of ours cannot be listed").cause(&e);
+    let labelled = ListParams::default().labels(&selector);
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    // listed before the leases: what comes into being in between has a lease by then
+    let found = pods.list_metadata(&labelled).await.map_err(failed)?.items;
+    if found.is_empty() {
+        return Ok(Vec::new());
+    }
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let now = Timestamp::now();
+    let leases = leases.list(&labelled).await.map_err(failed)?.items;
+    let alive: Vec<&String> = leases
+        .iter()
+        .filter(|lease| holds(lease, now))
+        .filter_map(|lease| lease.labels().get(LABEL_RUN))
+        .collect();
+    let mut removed = Vec::new();
+    for pod in found {
+        if pod.labels().get(LABEL_RUN).is_some_and(|run| !alive.contains(&run)) {
+            let name = pod.name_any();
+            pods.delete(&name, &DeleteParams::default().grace_period(0))
+                .await
+                .map_err(failed)?;
+            removed.push(format!("pod {name} of a run that is over"));
+        }
     }
     Ok(removed)
 }

@@ -34,7 +34,7 @@ pub use demo::demo_case;
 pub use html::html;
 pub use journal::Mark;
 pub use junit::junit;
-pub(crate) use lease::{LABEL_RUN, RunLease, sweep_dead};
+pub(crate) use lease::{LABEL_RUN, RunLease, sweep_dead, sweep_pods};
 pub(crate) use names::{Names, run_id};
 pub use observe::Observed;
 pub use report::{CaseReport, Exhibit, Summary};

@@ -38,6 +38,7 @@ pub use name::job_name;
 pub use report::{Report, Row, Verdict, report, rows};
 pub use run::{Cluster, Place, Started, Wanted, Workshop, run};
 pub use script::Script;
+pub use session::object as session_object;
 pub use stage::Stage;
 pub use state::Kept;
 pub use ui::{Shown, Ui};

@@ -51,6 +51,14 @@ pub(super) async fn ready(client: &Client, namespace: &str, name: &str) -> Resul
     Ok(object)
 }
 
+/// The object of the session cluster of a place, whose JobManager is ready.
+///
+/// # Errors
+/// [`Reason::SessionNotFound`] with the nearest one; [`Reason::ComponentNotReady`] with what keeps it.
+pub async fn object(place: &super::Place) -> Result<Value> {
+    ready(&place.client, &place.namespace, &place.session).await
+}
+
 /// File names of the jars on the JobManager's classpath; empty where this Flink does not tell.
 ///
 /// # Errors

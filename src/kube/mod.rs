@@ -28,7 +28,7 @@ pub use forward::{Forward, Target, Told};
 pub use node::{wait_api, wait_node_ready};
 pub use pods::{PodProblem, Pods, pods, pods_reason};
 pub(crate) use pods::{problem as pod_problem, with_log};
-pub use proxy::{service_delete, service_get, service_post, service_request};
+pub use proxy::{pod_request, service_delete, service_get, service_post, service_request};
 pub use resource::{Coordinates, coordinates};
 pub use wait::{Seen, until};
 pub use wanted::{HASH, MANAGED_BY, MANAGER, PART_OF};

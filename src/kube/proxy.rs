@@ -69,6 +69,35 @@ pub async fn service_request(
     let tried = format!("{method} {path} of {service}.{namespace}:{port}");
     let path = path.trim_start_matches('/');
     let uri = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy/{path}");
+    proxied(client, method, tried, uri, body).await
+}
+
+/// Any request to a port of a pod; as [`service_get`].
+///
+/// # Errors
+/// As [`service_get`].
+pub async fn pod_request(
+    client: &Client,
+    method: Method,
+    namespace: &str,
+    pod: &str,
+    port: u16,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(u16, Value)> {
+    let tried = format!("{method} {path} of pod {pod}:{port}");
+    let path = path.trim_start_matches('/');
+    let uri = format!("/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}");
+    proxied(client, method, tried, uri, body).await
+}
+
+async fn proxied(
+    client: &Client,
+    method: Method,
+    tried: String,
+    uri: String,
+    body: Option<&Value>,
+) -> Result<(u16, Value)> {
     let mut builder = http::Request::builder().method(method).uri(uri);
     let mut bytes = Vec::new();
     if let Some(body) = body {

@@ -16,6 +16,7 @@ mod image;
 mod input;
 mod jobs;
 mod real;
+mod sql;
 mod topics;
 mod ui;
 mod verify;

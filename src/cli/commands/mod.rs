@@ -5,6 +5,7 @@ mod doctor;
 mod down;
 pub(in crate::cli) mod image;
 pub(super) mod job;
+pub(in crate::cli) mod sql;
 mod status;
 pub(super) mod test;
 pub(super) mod topic;
@@ -87,6 +88,7 @@ pub(super) async fn run(command: Command, session: &Session) -> ExitCode {
         Command::Status { profile } => status::run(session, profile.profile.as_deref()).await,
         Command::Test(args) => test::run(session, &args).await,
         Command::Job(job) => job::run(session, job.command).await,
+        Command::Sql(args) => sql::run(session, &args).await,
         Command::Ui(args) => ui::run(session, &args).await,
         Command::Topic(topic) => topic::run(session, topic.command).await,
         Command::Demo { fix, profile } => demo::run(session, fix, profile.as_deref()).await,

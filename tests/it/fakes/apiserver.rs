@@ -26,6 +26,7 @@ type Reactor = Box<dyn Fn(&mut Value) + Send>;
 type Hook = Arc<dyn Fn(&ApiServer) + Send + Sync>;
 type PatchHook = Arc<dyn Fn(&ApiServer, &Value) + Send + Sync>;
 type Programs = Arc<dyn Fn(&[String], &str) -> (String, String, i32) + Send + Sync>;
+type Service = Arc<dyn Fn(&str, &str, &Value) -> (u16, Value) + Send + Sync>;
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
@@ -57,6 +58,8 @@ struct State {
     /// Ports of this machine that pods' ports lead to.
     ports: BTreeMap<String, u16>,
     programs: Option<Programs>,
+    /// What answers requests whose path contains a text: by method, path behind `/proxy`, and body.
+    services: Vec<(String, Service)>,
 }
 
 struct Fault {
@@ -158,6 +161,15 @@ impl ApiServer {
         self.state().patched.push((end.to_owned(), Arc::new(hook)));
     }
 
+    /// Answers requests through the proxy whose path contains `needle`: method, path behind `/proxy`, body.
+    pub(crate) fn serve_at(
+        &self,
+        needle: &str,
+        service: impl Fn(&str, &str, &Value) -> (u16, Value) + Send + Sync + 'static,
+    ) {
+        self.state().services.push((needle.to_owned(), Arc::new(service)));
+    }
+
     /// All ports of a pod lead to this one of this machine.
     pub(crate) fn forward(&self, pod: &str, port: u16) {
         self.state().ports.insert(pod.to_owned(), port);
@@ -166,6 +178,17 @@ impl ApiServer {
     /// What programs in pods do: command line and standard input to both outputs and the exit code.
     pub(crate) fn programs(&self, run: impl Fn(&[String], &str) -> (String, String, i32) + Send + Sync + 'static) {
         self.state().programs = Some(Arc::new(run));
+    }
+
+    /// Where objects are whose path begins so.
+    pub(crate) fn paths(&self, begin: &str) -> Vec<String> {
+        let state = self.state();
+        state
+            .objects
+            .keys()
+            .filter(|path| path.starts_with(begin))
+            .cloned()
+            .collect()
     }
 
     /// "METHOD path?query" of all requests since the last call.
@@ -409,6 +432,12 @@ impl State {
             return (status(fault.code, &fault.message), Vec::new());
         }
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        if let Some((_, rest)) = path.split_once("/proxy")
+            && let Some((_, service)) = self.services.iter().find(|(needle, _)| path.contains(needle))
+        {
+            let (code, answer) = service(method, rest, &serde_json::from_slice(body).unwrap_or_default());
+            return (respond(code, &answer), Vec::new());
+        }
         if let Some((code, body)) = self.answers.get(path) {
             return (respond(*code, body), Vec::new());
         }

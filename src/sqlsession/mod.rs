@@ -1,0 +1,16 @@
+//! SQL on the session cluster, statement by statement: Flink's own gateway or client in a pod of the session image,
+//! with topics offered as tables. The pod is this process's alone; what a killed one left behind is removed by the next.
+
+mod gateway;
+mod outcome;
+mod pod;
+mod shell;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use gateway::{Gateway, Limits};
+pub use outcome::{Column, Outcome, Result as Answer};
+pub use pod::{Mode, SqlPod};
+pub use shell::{Size, Terminal, shell};
+pub use tables::{Offered, of_profile, of_script};
