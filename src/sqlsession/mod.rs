@@ -13,4 +13,4 @@ pub use gateway::{Gateway, Limits};
 pub use outcome::{Column, Outcome, Result as Answer};
 pub use pod::{Mode, SqlPod};
 pub use shell::{Size, Terminal, shell};
-pub use tables::{Offered, of_profile, of_script};
+pub use tables::{Offered, bounded, of_profile, of_script};

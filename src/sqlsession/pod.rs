@@ -157,7 +157,7 @@ impl SqlPod {
         );
         Ok(match asked.await {
             Ok((200, _)) => Ok(()),
-            Ok((code, _)) => Err((format!("the gateway answers with HTTP {code}"), None)),
+            Ok((code, _)) => Err((format!("the gateway does not answer yet (HTTP {code})"), None)),
             Err(failure) => Err((failure.to_string(), None)),
         })
     }

@@ -20,7 +20,8 @@ fi
 for jar in "$home"/lib/*.jar; do
   [[ -n ${listed[${jar##*/}]:-} ]] || classpath+=$jar:
 done
-for name in flink-sql-client flink-sql-gateway; do
+# the client looks for classes of flink-python before it reads its arguments
+for name in flink-sql-client flink-sql-gateway flink-python; do
   jars=("$home"/opt/$name-*.jar)
   if [[ ! -e ${jars[0]} ]]; then
     echo "the image has no $name in $home/opt" >&2

@@ -1,5 +1,9 @@
 //! What is offered as tables: topics that the profile declares, and what scripts create.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::config::TopicTable;
 use crate::sql::{Kind, split};
 
@@ -27,15 +31,31 @@ pub fn of_profile(topics: &[TopicTable], bootstrap: &str, bounded: bool) -> Offe
     }
 }
 
-/// What a script creates: tables, views, functions. What it inserts and selects is left out.
+/// What a script creates: tables, views, functions. What it inserts and selects is left out. `ends` is what `bounded`
+/// is of [`of_profile`].
 ///
 /// # Errors
 /// Why it does not fall into statements, with the place.
-pub fn of_script(script: &str) -> Result<Vec<String>, crate::sql::SplitError> {
+pub fn of_script(script: &str, ends: bool) -> Result<Vec<String>, crate::sql::SplitError> {
     let statements = split(script)?;
     let makes = |kind: Kind| matches!(kind, Kind::Create | Kind::Set | Kind::Use | Kind::Load | Kind::Jar);
-    let texts = statements.iter().filter(|s| makes(s.kind)).map(|s| s.text.to_owned());
+    let made = statements.iter().filter(|s| makes(s.kind));
+    let texts = made.map(|s| if ends { bounded(s.text) } else { s.text.to_owned() });
     Ok(texts.collect())
+}
+
+/// A statement whose table of a topic ends where the topic ends when it is read, unless it says itself where.
+pub fn bounded(statement: &str) -> String {
+    static KAFKA: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"'connector'\s*=\s*'kafka'").ok());
+    let creates = statement
+        .get(..6)
+        .is_some_and(|word| word.eq_ignore_ascii_case("create"));
+    match &*KAFKA {
+        Some(kafka) if creates && !statement.contains("'scan.bounded.mode'") => kafka
+            .replace(statement, "$0, 'scan.bounded.mode' = 'latest-offset'")
+            .into_owned(),
+        _ => statement.to_owned(),
+    }
 }
 
 fn create(topic: &TopicTable, bootstrap: &str, bounded: bool) -> String {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::outcome::{columns, error, rows};
-use super::{of_profile, of_script};
+use super::{bounded, of_profile, of_script};
 use crate::config::TopicTable;
 
 #[test]
@@ -42,10 +42,17 @@ fn a_topic_is_offered_as_a_table() {
 #[test]
 fn of_a_script_only_what_it_creates_is_taken() {
     let script = "SET 'a' = 'b'; CREATE TABLE t (a INT) WITH ('connector' = 'print');\nINSERT INTO t SELECT 1; CREATE VIEW v AS SELECT 1;";
-    let taken = of_script(script).unwrap();
+    let taken = of_script(script, true).unwrap();
     assert_eq!(taken.len(), 3);
     assert!(taken[1].starts_with("CREATE TABLE t") && taken[2].starts_with("CREATE VIEW v"));
-    assert!(of_script("SELECT 'a").is_err());
+    assert!(of_script("SELECT 'a", false).is_err());
+    let kafka = "create table t (a INT) WITH ('connector' = 'kafka', 'topic' = 'x')";
+    let ends =
+        "create table t (a INT) WITH ('connector' = 'kafka', 'scan.bounded.mode' = 'latest-offset', 'topic' = 'x')";
+    assert_eq!(bounded(kafka), ends);
+    assert_eq!(bounded(ends), ends);
+    assert_eq!(bounded("SELECT 'connector' = 'kafka'"), "SELECT 'connector' = 'kafka'");
+    assert_eq!(of_script(&format!("{kafka};"), false).unwrap(), [kafka]);
 }
 
 #[test]

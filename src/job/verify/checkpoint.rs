@@ -16,7 +16,7 @@ use crate::flink::ENDED;
 use crate::kube::text;
 
 /// How long a job that runs again may take to tell what it was restored from: Flink's answers are cached.
-const TOLD: Duration = Duration::from_secs(10);
+const TOLD: Duration = Duration::from_secs(6);
 /// How long the first checkpoint may take beyond two intervals.
 const FIRST: Duration = Duration::from_secs(10);
 

@@ -70,7 +70,7 @@ pub async fn counted_checkpoint(
     events: &EventSink,
     cancel: &CancellationToken,
 ) -> Result<(Recovered, Count)> {
-    let job = Job::start(place, trial, events, cancel).await?;
+    let job = Job::start(place, trial, State::InMemory, events, cancel).await?;
     let result = job.recovers(role, trial, events, cancel).await;
     job.end(events, result).await
 }
@@ -87,14 +87,21 @@ pub async fn counted_savepoint(
     events: &EventSink,
     cancel: &CancellationToken,
 ) -> Result<(Redeployed, Count)> {
-    let job = Job::start(place, trial, events, cancel).await?;
+    let state = State::Folders(path);
+    let job = Job::start(place, trial, state, events, cancel).await?;
     let result = job.goes_on(path, how, trial, events, cancel).await;
     job.end(events, result).await
 }
 
 impl Job {
     /// Makes topics and job; returns once it runs.
-    async fn start(place: &Place, trial: Trial, events: &EventSink, cancel: &CancellationToken) -> Result<Self> {
+    async fn start(
+        place: &Place,
+        trial: Trial,
+        state: State<'_>,
+        events: &EventSink,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
         let Some((local, internal)) = place.kafka.clone() else {
             let message = "a counted stream needs Kafka, which the profile does not have";
             return Err(
@@ -106,9 +113,10 @@ impl Job {
             let object = session::ready(&place.client, &place.namespace, &place.session).await?;
             let rest = Rest::new(place.client.clone(), &place.namespace, &place.session);
             room::check(&place.client, &object, &rest, 1, 0).await?;
-            TopicClient::connect(&local).await
+            let settings = state.settings(&rest, &place.session, trial.interval).await?;
+            Ok((TopicClient::connect(&local).await?, settings))
         };
-        let kafka = stage
+        let (kafka, settings) = stage
             .run(check, |_| format!("session cluster {} has room", place.session))
             .await?;
         for removed in sweep_dead(&place.client, &place.namespace, &place.session, &kafka).await? {
@@ -129,8 +137,8 @@ impl Job {
             program: script.into(),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), run.clone())]),
             parallelism: Some(1),
-            upgrade_mode: UpgradeMode::Savepoint,
-            settings: settings(trial.interval),
+            upgrade_mode: state.upgrade_mode(),
+            settings,
             ..JobSpec::default()
         };
         let stage = Stage::start(events, cancel, "job", format!("counting job {name}"));
@@ -385,6 +393,63 @@ impl Job {
         Ok(())
     }
 }
+
+/// Where the counting job's state goes.
+#[derive(Debug, Clone, Copy)]
+enum State<'a> {
+    /// Where the cluster keeps it; that may be the JobManager's memory.
+    InMemory,
+    /// Into folders: below this one, or the cluster's.
+    Folders(Option<&'a str>),
+}
+
+impl State<'_> {
+    fn upgrade_mode(self) -> UpgradeMode {
+        match self {
+            Self::InMemory => UpgradeMode::Stateless,
+            Self::Folders(_) => UpgradeMode::Savepoint,
+        }
+    }
+
+    /// The job's settings.
+    ///
+    /// # Errors
+    /// [`Reason::StatePathMissing`] if there are no folders: the operator refuses a job that is to keep its state.
+    async fn settings(self, rest: &Rest, cluster: &str, every: Duration) -> Result<BTreeMap<String, String>> {
+        let mut settings = settings(every);
+        match self {
+            Self::InMemory => {}
+            Self::Folders(Some(path)) => {
+                let path = path.trim_end_matches('/');
+                settings.insert(FOLDERS[0].0.to_owned(), format!("{path}/checkpoints"));
+                settings.insert(FOLDERS[1].0.to_owned(), path.to_owned());
+            }
+            Self::Folders(None) => {
+                let config = rest.get("/jobmanager/config").await?.unwrap_or_default();
+                let entries = config.as_array().map_or(&[][..], Vec::as_slice);
+                let missing = FOLDERS
+                    .iter()
+                    .find(|(key, old)| !entries.iter().any(|e| e["key"] == *key || e["key"] == *old));
+                if let Some((key, _)) = missing {
+                    let message = format!("Flink cluster `{cluster}` has no folder for its state");
+                    return Err(Failure::new(Reason::StatePathMissing, message)
+                        .evidence(format!("it does not set `{key}`"))
+                        .next(format!(
+                            "set `session: {{config: {{{key}: URI}}}}` in the profile, then `dev up`"
+                        ))
+                        .next("dev job verify savepoint --path URI, a place that JobManager and TaskManagers share"));
+                }
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The settings of folders for state, with their names of before.
+const FOLDERS: [(&str, &str); 2] = [
+    ("execution.checkpointing.dir", "state.checkpoints.dir"),
+    ("execution.checkpointing.savepoint-dir", "state.savepoints.dir"),
+];
 
 /// The settings of the counting job.
 fn settings(every: Duration) -> BTreeMap<String, String> {

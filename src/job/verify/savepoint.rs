@@ -13,7 +13,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::kube::text;
 
 /// How long a job that runs again may take to tell what it was restored from: Flink's answers are cached.
-const TOLD: Duration = Duration::from_secs(10);
+const TOLD: Duration = Duration::from_secs(6);
 
 /// How the job is deployed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,3 +14,4 @@ mod state;
 mod steps;
 mod topics;
 mod user_images;
+mod verify;

@@ -31,16 +31,17 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
         return Err(Failure::new(Reason::Usage, message).next("dev sql -o json -e 'SHOW TABLES'"));
     }
     let (profile, place) = job::profile_and_place(session, &args.place).await?;
+    // what runs to an end reads to the end of its topics
+    let ends = !inputs.is_empty() && !args.streaming;
     let mut offered = Offered::default();
     let bootstrap = place.kafka.as_ref().map(|(_, internal)| internal.as_str());
     if let Some(bootstrap) = bootstrap {
-        // what runs to an end reads to the end of its topics
-        offered = sqlsession::of_profile(&profile.topics, bootstrap, !inputs.is_empty() && !args.streaming);
+        offered = sqlsession::of_profile(&profile.topics, bootstrap, ends);
     }
     for file in &args.tables {
         let script = Source::read(&session.env.absolute(file), file)?;
         let filled = filled(args, file, &script.text, bootstrap)?;
-        let made = sqlsession::of_script(&filled)
+        let made = sqlsession::of_script(&filled, ends)
             .map_err(|e| located(file, e.position.line, e.position.column, e.message.to_owned()))?;
         offered.statements.extend(made);
     }
@@ -52,7 +53,7 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
         scripts.push((input.name.clone(), filled(args, &input.name, &input.text, bootstrap)?));
     }
     // a script that does not even fall into statements starts nothing
-    let statements = run::statements(&scripts)?;
+    let statements = run::statements(&scripts, ends)?;
     let (events, rendering) = session.render();
     let result = batch(session, args, &place, &offered, &statements, &events).await;
     events.emit(EventKind::RunFinished {

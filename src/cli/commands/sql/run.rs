@@ -10,7 +10,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::event::EventSink;
 use crate::job::Stage;
 use crate::sql::{Position, split};
-use crate::sqlsession::{Answer, Gateway, Limits, Offered, Outcome};
+use crate::sqlsession::{Answer, Gateway, Limits, Offered, Outcome, bounded};
 
 /// A statement with its place.
 pub(super) struct Numbered {
@@ -19,11 +19,11 @@ pub(super) struct Numbered {
     text: String,
 }
 
-/// The statements of all scripts.
+/// The statements of all scripts; `ends`: tables of topics end where the topics end.
 ///
 /// # Errors
 /// [`Reason::SqlInvalid`] at the place of what does not fall into statements.
-pub(super) fn statements(scripts: &[(PathBuf, String)]) -> Result<Vec<Numbered>> {
+pub(super) fn statements(scripts: &[(PathBuf, String)], ends: bool) -> Result<Vec<Numbered>> {
     let mut all = Vec::new();
     for (file, text) in scripts {
         let found = split(text).map_err(|e| {
@@ -32,7 +32,11 @@ pub(super) fn statements(scripts: &[(PathBuf, String)]) -> Result<Vec<Numbered>>
         all.extend(found.into_iter().map(|statement| Numbered {
             file: file.clone(),
             position: statement.position,
-            text: statement.text.to_owned(),
+            text: if ends {
+                bounded(statement.text)
+            } else {
+                statement.text.to_owned()
+            },
         }));
     }
     if all.is_empty() {
@@ -187,7 +191,7 @@ mod tests {
     #[test]
     fn statements_keep_their_places_and_errors_get_them() {
         let script = (PathBuf::from("a.sql"), "SELECT 1;\n  SELECT\n x;".to_owned());
-        let all = statements(&[script]).unwrap();
+        let all = statements(&[script], true).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!(head(&all[1].text), "SELECT …");
         let refused = |line, column| {
@@ -200,6 +204,6 @@ mod tests {
         assert_eq!(refused(2, 2), (3, 2));
         let failure = at_users_place(&Failure::new(Reason::JobFailed, "x"), &all[1]);
         assert_eq!(failure.detail().location.as_ref().unwrap().line, 2);
-        assert!(statements(&[(PathBuf::from("b.sql"), "-- nothing".to_owned())]).is_err());
+        assert!(statements(&[(PathBuf::from("b.sql"), "-- nothing".to_owned())], true).is_err());
     }
 }
