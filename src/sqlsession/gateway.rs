@@ -7,7 +7,7 @@ use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::outcome::{Result as Answer, columns, error, rows};
+use super::outcome::{Answer, columns, error, rows};
 use super::pod::{GATEWAY, SqlPod};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;

@@ -10,7 +10,7 @@ mod tables;
 mod tests;
 
 pub use gateway::{Gateway, Limits};
-pub use outcome::{Column, Outcome, Result as Answer};
+pub use outcome::{Answer, Column, Outcome};
 pub use pod::{Mode, SqlPod};
 pub use shell::{Size, Terminal, shell};
 pub use tables::{Offered, bounded, of_profile, of_script};

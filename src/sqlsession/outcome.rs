@@ -24,13 +24,13 @@ pub struct Outcome {
     pub text: String,
     /// What it gave.
     #[serde(flatten)]
-    pub result: Result,
+    pub result: Answer,
 }
 
 /// What a statement gave.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "lowercase")]
-pub enum Result {
+pub enum Answer {
     /// It was carried out.
     Ok,
     /// It started a job, which runs on.

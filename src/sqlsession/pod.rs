@@ -37,6 +37,16 @@ pub enum Mode {
     Client,
 }
 
+/// How far the pod is.
+enum Seen {
+    /// It can be used.
+    Ready,
+    /// Not yet, and why.
+    NotYet(String),
+    /// What waiting is unlikely to help; `told` is that at length, and `ended` says that it is over.
+    Trouble { reason: String, told: String, ended: bool },
+}
+
 /// A pod of ours that runs.
 pub struct SqlPod {
     pub(super) client: Client,
@@ -96,16 +106,15 @@ impl SqlPod {
         let mut trouble: Option<Instant> = None;
         loop {
             let reason = match self.look(mode).await? {
-                Ok(()) => return Ok(()),
-                Err((reason, None)) => {
+                Seen::Ready => return Ok(()),
+                Seen::NotYet(reason) => {
                     trouble = None;
                     reason
                 }
-                Err((reason, Some(problem))) => {
-                    let since = trouble.get_or_insert_with(Instant::now).elapsed();
-                    if problem.1 || since >= TROUBLE {
+                Seen::Trouble { reason, told, ended } => {
+                    if ended || trouble.get_or_insert_with(Instant::now).elapsed() >= TROUBLE {
                         let message = "the pod of the SQL session does not start";
-                        return Err(Failure::new(Reason::ComponentNotReady, message).evidence(problem.0));
+                        return Err(Failure::new(Reason::ComponentNotReady, message).evidence(told));
                     }
                     reason
                 }
@@ -122,43 +131,40 @@ impl SqlPod {
         }
     }
 
-    /// Whether it can be used; if not, why, and the trouble that will not pass, with whether it is final.
-    #[expect(clippy::type_complexity, reason = "used once, right above")]
-    async fn look(&self, mode: Mode) -> Result<Result<(), (String, Option<(String, bool)>)>> {
+    /// Whether it can be used.
+    async fn look(&self, mode: Mode) -> Result<Seen> {
+        let ended = |reason: &str| Seen::Trouble {
+            reason: reason.to_owned(),
+            told: reason.to_owned(),
+            ended: true,
+        };
         let path = format!("/api/v1/namespaces/{}/pods/{}", self.namespace, self.name);
         let Some(pod) = get(&self.client, &path).await? else {
-            let gone = "somebody deleted it".to_owned();
-            return Ok(Err((gone.clone(), Some((gone, true)))));
+            return Ok(ended("somebody deleted it"));
         };
         if let Some(problem) = pod_problem(&pod) {
-            let trouble = if problem.stuck {
-                let ended = text(&pod, "/status/phase") == "Failed";
-                Some((with_log(&self.client, &self.namespace, &problem).await, ended))
+            return Ok(if problem.stuck {
+                Seen::Trouble {
+                    told: with_log(&self.client, &self.namespace, &problem).await,
+                    ended: text(&pod, "/status/phase") == "Failed",
+                    reason: problem.text,
+                }
             } else {
-                None
-            };
-            return Ok(Err((problem.text, trouble)));
+                Seen::NotYet(problem.text)
+            });
         }
         if text(&pod, "/status/phase") == "Succeeded" {
-            let ended = "it ended by itself".to_owned();
-            return Ok(Err((ended.clone(), Some((ended, true)))));
+            return Ok(ended("it ended by itself"));
         }
         if mode == Mode::Client {
-            return Ok(Ok(()));
+            return Ok(Seen::Ready);
         }
-        let asked = pod_request(
-            &self.client,
-            http::Method::GET,
-            &self.namespace,
-            &self.name,
-            GATEWAY,
-            "/v1/info",
-            None,
-        );
+        let (client, namespace, name) = (&self.client, &self.namespace, &self.name);
+        let asked = pod_request(client, http::Method::GET, namespace, name, GATEWAY, "/v1/info", None);
         Ok(match asked.await {
-            Ok((200, _)) => Ok(()),
-            Ok((code, _)) => Err((format!("the gateway does not answer yet (HTTP {code})"), None)),
-            Err(failure) => Err((failure.to_string(), None)),
+            Ok((200, _)) => Seen::Ready,
+            Ok((code, _)) => Seen::NotYet(format!("the gateway does not answer yet (HTTP {code})")),
+            Err(failure) => Seen::NotYet(failure.to_string()),
         })
     }
 
