@@ -22,6 +22,7 @@ for jar in "$home"/lib/*.jar; do
 done
 # the client looks for classes of flink-python before it reads its arguments
 for name in flink-sql-client flink-sql-gateway flink-python; do
+  [[ $classpath == *"/lib/$name-"* ]] && continue
   jars=("$home"/opt/$name-*.jar)
   if [[ ! -e ${jars[0]} ]]; then
     echo "the image has no $name in $home/opt" >&2

@@ -104,7 +104,7 @@ async fn is_highly_available(job: &Managed) -> Result<()> {
     );
     Err(Failure::new(Reason::VerifyFailed, message)
         .evidence("`high-availability.type` is not set; nothing was killed")
-        .next("set `high-availability.type: kubernetes` and `high-availability.storageDir` in the cluster's configuration"))
+        .next("set `flink: {state: {high_availability: true}}` in the profile, then `dev up`"))
 }
 
 /// Waits until a checkpoint is complete.
