@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::commands::image::args::ImageCommand;
 use super::commands::job::args::JobArgs;
-use super::commands::sql::SqlArgs;
+use super::commands::sql::args::SqlArgs;
 use super::commands::test::args::TestArgs;
 use super::commands::topic::args::TopicArgs;
 use super::commands::ui::UiArgs;

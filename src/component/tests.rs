@@ -59,6 +59,7 @@ fn profile() -> Profile {
             task_manager: resources(1280),
             config: BTreeMap::new(),
         },
+        topics: Vec::new(),
     }
 }
 

@@ -75,6 +75,7 @@ pub(super) fn profile() -> Profile {
             },
             config: BTreeMap::new(),
         },
+        topics: Vec::new(),
     }
 }
 

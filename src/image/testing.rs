@@ -55,5 +55,6 @@ pub(super) fn profile() -> Profile {
             task_manager: resources,
             config: BTreeMap::new(),
         },
+        topics: Vec::new(),
     }
 }

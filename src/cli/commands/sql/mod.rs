@@ -1,6 +1,6 @@
 //! `dev sql`.
 
-mod args;
+pub(in crate::cli) mod args;
 mod run;
 mod terminal;
 
@@ -8,7 +8,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub use args::SqlArgs;
+use args::SqlArgs;
 
 use super::job;
 use crate::cli::session::Session;
