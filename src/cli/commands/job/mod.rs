@@ -41,19 +41,11 @@ pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCo
 
 /// The profile's cluster and what runs in it.
 pub(super) async fn place(session: &Session, place: &Where) -> Result<Place> {
-<<<<<<< HEAD
     Ok(opened(session, place).await?.0)
 }
 
 /// The same, and what files are brought into it with.
-async fn opened(session: &Session, place: &Where) -> Result<(Place, Workshop)> {
-=======
-    Ok(profile_and_place(session, place).await?.1)
-}
-
-/// The same with the profile.
-pub(super) async fn profile_and_place(session: &Session, place: &Where) -> Result<(Profile, Place)> {
->>>>>>> 54c7d27 (dev sql: statements and Flink's client in a pod of the session image, topics as tables)
+pub(super) async fn opened(session: &Session, place: &Where) -> Result<(Place, Workshop)> {
     let profile = Profile::load(&session.env, place.profile.as_deref())?;
     let context = Context::open(&session.env, profile).await?;
     let endpoints = environment::listening(&context).await?;
@@ -66,17 +58,13 @@ pub(super) async fn profile_and_place(session: &Session, place: &Where) -> Resul
         let found = endpoints.iter().find(|e| e.name == "Kafka" && e.from == from);
         found.map(|e| e.address.clone())
     };
-<<<<<<< HEAD
     let nodes = context.kind.running_nodes(&context.engine).await?;
-=======
->>>>>>> 54c7d27 (dev sql: statements and Flink's client in a pod of the session image, topics as tables)
     let place = Place {
         client: context.client().await?,
         namespace: profile.session.namespace.clone(),
         session: profile.session.name.clone(),
         kafka: kafka("this machine").zip(kafka("in the cluster")),
     };
-<<<<<<< HEAD
     let workshop = Workshop {
         engine: context.engine.clone(),
         env: session.env.clone(),
@@ -84,7 +72,4 @@ pub(super) async fn profile_and_place(session: &Session, place: &Where) -> Resul
         profile: profile.clone(),
     };
     Ok((place, workshop))
-=======
-    Ok((context.profile, place))
->>>>>>> 54c7d27 (dev sql: statements and Flink's client in a pod of the session image, topics as tables)
 }

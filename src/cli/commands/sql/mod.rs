@@ -30,13 +30,13 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
         let message = "the interactive session speaks to people only";
         return Err(Failure::new(Reason::Usage, message).next("dev sql -o json -e 'SHOW TABLES'"));
     }
-    let (profile, place) = job::profile_and_place(session, &args.place).await?;
+    let (place, workshop) = job::opened(session, &args.place).await?;
     // what runs to an end reads to the end of its topics
     let ends = !inputs.is_empty() && !args.streaming;
     let mut offered = Offered::default();
     let bootstrap = place.kafka.as_ref().map(|(_, internal)| internal.as_str());
     if let Some(bootstrap) = bootstrap {
-        offered = sqlsession::of_profile(&profile.topics, bootstrap, ends);
+        offered = sqlsession::of_profile(&workshop.profile.topics, bootstrap, ends);
     }
     for file in &args.tables {
         let script = Source::read(&session.env.absolute(file), file)?;
