@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::nearest;
 use crate::diag::Failure;
-use crate::sql::{Position, Problem, placeholders};
+use crate::sql::{Position, Problem, Substituted, placeholders, substitute};
 
 /// Shorter values are no secrets, and would be found in all kinds of words.
 const SHORTEST_SECRET: usize = 4;
@@ -21,20 +21,45 @@ pub(super) fn values(
     given: &BTreeMap<String, String>,
     bootstrap: Option<&str>,
 ) -> Result<BTreeMap<String, String>, Problem> {
-    let found = placeholders(script);
-    let names: BTreeSet<&str> = found.iter().map(|p| name_of(p.name)).collect();
-    if let Some(unused) = given.keys().find(|name| !names.contains(name.as_str())) {
-        let next = match nearest(unused, names.iter().copied()) {
-            Some(near) => format!("did you mean --var {near}=…?"),
-            None => format!("write ${{{unused}}} in the script, or leave --var {unused} out"),
-        };
-        return Err(Problem {
-            position: Position { line: 1, column: 1 },
-            width: 1,
-            message: format!("the script has no `${{{unused}}}` for --var {unused}"),
-            next: Some(next),
-        });
+    match unused([script], given) {
+        Some(problem) => Err(problem),
+        None => asked_for(script, given, bootstrap),
     }
+}
+
+/// A script as Flink is to read it, with what [`values`] has put in. Variables that it does not have are let be: they
+/// may be another script's, which [`unused`] tells.
+///
+/// # Errors
+/// At the place of a placeholder that has no value.
+pub fn fill(script: &str, given: &BTreeMap<String, String>, bootstrap: Option<&str>) -> Result<Substituted, Problem> {
+    let values = asked_for(script, given, bootstrap)?;
+    substitute(script, |name| values.get(name).cloned())
+}
+
+/// The problem, at the start, of the first variable that none of the scripts has.
+pub fn unused<'a>(scripts: impl IntoIterator<Item = &'a str>, given: &BTreeMap<String, String>) -> Option<Problem> {
+    let found: Vec<_> = scripts.into_iter().flat_map(placeholders).collect();
+    let names: BTreeSet<&str> = found.iter().map(|p| name_of(p.name)).collect();
+    let unused = given.keys().find(|name| !names.contains(name.as_str()))?;
+    let next = match nearest(unused, names.iter().copied()) {
+        Some(near) => format!("did you mean --var {near}=…?"),
+        None => format!("write ${{{unused}}} in the script, or leave --var {unused} out"),
+    };
+    Some(Problem {
+        position: Position { line: 1, column: 1 },
+        width: 1,
+        message: format!("the script has no `${{{unused}}}` for --var {unused}"),
+        next: Some(next),
+    })
+}
+
+fn asked_for(
+    script: &str,
+    given: &BTreeMap<String, String>,
+    bootstrap: Option<&str>,
+) -> Result<BTreeMap<String, String>, Problem> {
+    let found = placeholders(script);
     let mut values = BTreeMap::new();
     for placeholder in &found {
         let name = name_of(placeholder.name);
@@ -122,6 +147,15 @@ mod tests {
         assert_eq!(problem.next.as_deref(), Some("did you mean --var REGION=…?"));
         assert!(values("'${kafka.bootstrap}'", &vars(&[]), None).is_err());
         assert!(values("'${kafka.bootstrap:-x}'", &vars(&[]), None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_variable_is_used_by_one_script_of_several() {
+        let given = vars(&[("A", "it's")]);
+        assert_eq!(fill("SELECT '${A}'", &given, None).unwrap().text, "SELECT 'it''s'");
+        assert_eq!(fill("SELECT 1", &given, None).unwrap().text, "SELECT 1");
+        assert!(unused(["SELECT 1", "SELECT '${A}'"], &given).is_none());
+        assert!(unused(["SELECT 1"], &given).unwrap().message.contains("--var A"));
     }
 
     #[test]

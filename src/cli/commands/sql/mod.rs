@@ -15,7 +15,7 @@ use crate::cli::session::Session;
 use crate::config::Source;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::{EventKind, EventSink};
-use crate::job::{Place, Stage, fill};
+use crate::job::{Place, Stage, fill, unused};
 use crate::sqlsession::{self, Gateway, Limits, Mode, Offered, SqlPod};
 
 /// What is to be carried out, and what it is called in messages.
@@ -38,8 +38,17 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
     if let Some(bootstrap) = bootstrap {
         offered = sqlsession::of_profile(&workshop.profile.topics, bootstrap, ends);
     }
+    let mut tables = Vec::new();
     for file in &args.tables {
-        let script = Source::read(&session.env.absolute(file), file)?;
+        tables.push((file, Source::read(&session.env.absolute(file), file)?));
+    }
+    let texts = inputs.iter().map(|input| input.text.as_str());
+    let texts = texts.chain(tables.iter().map(|(_, script)| script.text.as_str()));
+    if let Some(problem) = unused(texts, &args.var.iter().cloned().collect()) {
+        let failure = Failure::new(Reason::Usage, problem.message);
+        return Err(problem.next.into_iter().fold(failure, Failure::next));
+    }
+    for (file, script) in tables {
         let filled = filled(args, file, &script.text, bootstrap)?;
         let made = sqlsession::of_script(&filled, ends)
             .map_err(|e| located(file, e.position.line, e.position.column, e.message.to_owned()))?;
