@@ -27,7 +27,7 @@ pub(super) fn values(
     }
 }
 
-/// A script as Flink is to read it, with what [`values`] has put in. Variables that it does not have are let be: they
+/// A script as Flink is to read it, with the values put in. Variables that it does not have are let be: they
 /// may be another script's, which [`unused`] tells.
 ///
 /// # Errors
