@@ -43,4 +43,4 @@ pub use stage::Stage;
 pub use state::Kept;
 pub use ui::{Shown, Ui};
 pub use upgrade::{Upgrade, Upgraded, upgrade};
-pub use vars::{fill, unused};
+pub use vars::{fill, mask, unused};

@@ -101,19 +101,24 @@ fn name_of(inside: &str) -> &str {
     inside.split_once(":-").map_or(inside, |(name, _)| name)
 }
 
-/// A failure without the values of variables whose names say that they are secrets.
-pub(super) fn masked(failure: Failure, values: &BTreeMap<String, String>) -> Failure {
+/// A text without the values of variables whose names say that they are secrets.
+pub fn mask(text: &str, values: &BTreeMap<String, String>) -> String {
     const SECRET: [&str; 6] = ["pass", "secret", "token", "credential", "key", "jaas"];
     let secrets = values.iter().filter(|(name, value)| {
         let name = name.to_lowercase();
         value.len() >= SHORTEST_SECRET && SECRET.iter().any(|word| name.contains(word))
     });
-    secrets.fold(failure, |failure, (name, value)| {
+    secrets.fold(text.to_owned(), |text, (name, value)| {
         // as it stands, and as it stands in a quoted text
         let quoted = value.replace('\'', "''");
         let shown = format!("${{{name}}}");
-        failure.map_texts(|text| text.replace(value.as_str(), &shown).replace(&quoted, &shown))
+        text.replace(value.as_str(), &shown).replace(&quoted, &shown)
     })
+}
+
+/// A failure without the values of variables whose names say that they are secrets.
+pub(super) fn masked(failure: Failure, values: &BTreeMap<String, String>) -> Failure {
+    failure.map_texts(|text| mask(text, values))
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ fn a_statement_that_fails_ends_the_run_at_its_place() {
 fn results_are_bounded_and_a_stream_is_cut() {
     let (cluster, given) = cluster();
     let run = cluster.run(&["sql", "-e", "SELECT 1", "--rows", "1"]);
-    ends(&run, 0, &["1 rows, there are more"]);
+    ends(&run, 0, &["1 row, there are more"]);
     assert_eq!(run.stdout, "n  text\n1  a b\n");
     let open = &["sql", "-e", "SELECT for ever", "--within", "1s"][..];
     ends(&cluster.run(open), 11, &["has not ended after 1 s", "--streaming"]);

@@ -139,6 +139,7 @@ async fn batch(
     events: &EventSink,
 ) -> Result<()> {
     let pod = pod(session, args, place, Mode::Gateway, events).await?;
+    let vars = args.var.iter().cloned().collect();
     let work = async {
         let gateway = Gateway::open(&pod, args.streaming).await?;
         let limits = Limits {
@@ -146,8 +147,8 @@ async fn batch(
             within: args.within,
             open_end: args.streaming,
         };
-        run::offer(&gateway, offered, limits, events, &session.cancel).await?;
-        run::all(session, &gateway, statements, limits, events).await
+        run::offer(&gateway, offered, &vars, limits, events, &session.cancel).await?;
+        run::all(session, &gateway, statements, &vars, limits, events).await
     };
     let result = work.await;
     removed(pod, result).await

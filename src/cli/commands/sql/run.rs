@@ -1,5 +1,6 @@
 //! Statements carried out one after another, and their results printed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokio_util::sync::CancellationToken;
@@ -8,7 +9,7 @@ use crate::cli::output::{self, table};
 use crate::cli::session::Session;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::EventSink;
-use crate::job::Stage;
+use crate::job::{Stage, mask};
 use crate::sql::{Position, split};
 use crate::sqlsession::{Answer, Gateway, Limits, Offered, Outcome, bounded};
 
@@ -49,6 +50,7 @@ pub(super) fn statements(scripts: &[(PathBuf, String)], ends: bool) -> Result<Ve
 pub(super) async fn offer(
     gateway: &Gateway,
     offered: &Offered,
+    vars: &BTreeMap<String, String>,
     limits: Limits,
     events: &EventSink,
     cancel: &CancellationToken,
@@ -62,7 +64,10 @@ pub(super) async fn offer(
     let work = async {
         for statement in &offered.statements {
             let made = gateway.run(statement, limits, &cx).await;
-            made.map_err(|failure| anew(&failure).evidence(format!("in: {}", head(statement))))?;
+            made.map_err(|failure| {
+                let failure = anew(&failure).evidence(format!("in: {}", head(statement)));
+                failure.map_texts(|text| mask(text, vars))
+            })?;
         }
         Ok(())
     };
@@ -74,11 +79,13 @@ pub(super) async fn all(
     session: &Session,
     gateway: &Gateway,
     statements: &[Numbered],
+    vars: &BTreeMap<String, String>,
     limits: Limits,
     events: &EventSink,
 ) -> Result<()> {
     for (index, statement) in statements.iter().enumerate() {
-        let title = head(&statement.text);
+        // the text has the values in it: secret ones are not shown
+        let title = head(&mask(&statement.text, vars));
         let stage = Stage::start(
             events,
             &session.cancel,
@@ -88,7 +95,7 @@ pub(super) async fn all(
         let cx = stage.cx().clone();
         let work = async {
             let result = gateway.run(&statement.text, limits, &cx).await;
-            result.map_err(|failure| at_users_place(&failure, statement))
+            result.map_err(|failure| at_users_place(&failure, statement).map_texts(|text| mask(text, vars)))
         };
         let result = stage.run(work, told).await?;
         let outcome = Outcome {
@@ -141,7 +148,8 @@ fn told(answer: &Answer) -> String {
         Answer::Job { job_id } => format!("job {job_id} was started"),
         Answer::Rows { rows, complete, .. } => {
             let more = if *complete { "" } else { ", there are more" };
-            format!("{} rows{more}", rows.len())
+            let s = if rows.len() == 1 { "" } else { "s" };
+            format!("{} row{s}{more}", rows.len())
         }
     }
 }
