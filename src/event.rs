@@ -131,6 +131,8 @@ pub enum EventKind {
         total: usize,
         /// How many of them at a time.
         side_by_side: usize,
+        /// How many of all are run alone, after the others: they kill or pause what all share.
+        alone: usize,
     },
     /// A test case began.
     CaseStarted {

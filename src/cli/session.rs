@@ -67,30 +67,52 @@ impl Session {
     /// Cancels the token at the first SIGINT or SIGTERM and leaves at once at the second.
     pub(super) fn watch_signals(&self) {
         let cancel = self.cancel.clone();
+        // listened to from now on: a second signal right behind the first is heard, too
+        let mut signals = Signals::listen();
         tokio::spawn(async move {
-            wait_for_signal().await;
+            signals.next().await;
             cancel.cancel();
-            let code = wait_for_signal().await;
+            let code = signals.next().await;
             std::process::exit(code);
         });
     }
 }
 
+/// SIGINT and SIGTERM.
 #[cfg(unix)]
-async fn wait_for_signal() -> i32 {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
+struct Signals(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        let both = signal(SignalKind::interrupt()).and_then(|i| Ok((i, signal(SignalKind::terminate())?)));
+        Self(both.ok())
+    }
+
+    /// The exit code for the next one.
+    async fn next(&mut self) -> i32 {
+        let Some((interrupt, terminate)) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn wait_for_signal() -> i32 {
-    let _ = tokio::signal::ctrl_c().await;
-    130
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) -> i32 {
+        let _ = tokio::signal::ctrl_c().await;
+        130
+    }
 }

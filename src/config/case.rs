@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::json::Json;
 
 use super::pack::Records;
+use super::steps::{Action, Feed, JobExpectation, Need, Part, Step};
 
 /// A test case: records in, a SQL script, records out.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
@@ -28,6 +29,12 @@ pub struct Case {
     pub expect: Vec<Expectation>,
     /// What must not come out, by topic.
     pub forbid: Vec<Forbidden>,
+    /// What happens after the submission, in order.
+    pub steps: Vec<Step>,
+    /// What becomes of the job.
+    pub job: JobExpectation,
+    /// What the environment must have; without it the case is not run.
+    pub needs: Vec<Need>,
     /// How long the whole case may take, from submission to the last expected record.
     pub within: Duration,
     /// Words by which cases are chosen.
@@ -48,7 +55,31 @@ impl Case {
         let given = self.given.iter().map(|g| g.topic.as_str());
         let expect = self.expect.iter().map(|e| e.topic.as_str());
         let forbid = self.forbid.iter().map(|f| f.topic.as_str());
-        given.chain(expect).chain(forbid).collect()
+        let fed = self.feeds().map(|feed| feed.given.topic.as_str());
+        given.chain(expect).chain(forbid).chain(fed).collect()
+    }
+
+    /// All that its steps feed.
+    pub fn feeds(&self) -> impl Iterator<Item = &Feed> {
+        self.steps.iter().flat_map(|step| match &step.action {
+            Action::Feed(feeds) => feeds.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// The parts of the environment that it kills or pauses, each once. Such a case is run alone: what the others have
+    /// running would be hit, too.
+    pub fn faults(&self) -> BTreeSet<Part> {
+        self.steps.iter().filter_map(|step| step.action.fault()).collect()
+    }
+
+    /// The most task slots that its job needs: its highest parallelism.
+    pub fn slots(&self) -> usize {
+        let scaled = self.steps.iter().map(|step| match step.action {
+            Action::Scale(parallelism) => parallelism as usize,
+            _ => 1,
+        });
+        scaled.max().unwrap_or(1)
     }
 }
 

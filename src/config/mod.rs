@@ -16,10 +16,12 @@ mod pack;
 mod profile;
 mod raw_case;
 mod raw_profile;
+mod raw_steps;
 mod records;
 mod schema;
 mod skeleton;
 mod source;
+mod steps;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ pub use profile::{
 pub(crate) use records::{FORMS, bytes};
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};
+pub use steps::{Action, Fact, Feed, JobExpectation, JobState, Need, Part, Restart, Step};
 pub use topic::TopicTable;
 pub use units::parse_duration;
 pub use update::{Rewrite, rewritten};

@@ -11,6 +11,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::case::{Fields, Match};
+use super::raw_steps::{RawJob, RawStep};
+use super::steps::Need;
 use super::units::{Format, Span};
 
 /// A test case of `dev`: records in, a SQL script, records out. Each case has topics of its own; the script names them
@@ -37,6 +39,15 @@ pub(super) struct RawCase {
     /// list, or a mapping that says how they are read, too).
     #[serde(default)]
     pub(super) forbid: BTreeMap<String, RawForbid>,
+    /// What happens after the job was submitted and the given records were sent, in order; it begins when the job runs.
+    #[serde(default)]
+    pub(super) steps: Vec<RawStep>,
+    /// What becomes of the job, looked at when the records are as expected.
+    pub(super) job: Option<RawJob>,
+    /// What the environment must have: `ha` (high availability), `savepoints` (a folder for them). Without it the case is
+    /// not run and counts as skipped; if it is not said here, that is an error.
+    #[serde(default)]
+    pub(super) needs: Vec<Need>,
     /// Values by their names: `${var.NAME}` stands for one, in any text of this file and in the script.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RawValue>")]

@@ -214,6 +214,7 @@ fn long(fields: &[(String, Json)], side: Side, line: usize) -> Result<Record, (&
     Ok(record)
 }
 
+/// A point in time in milliseconds since the Unix epoch.
 pub(super) fn millis(time: &Json) -> Option<i64> {
     match time {
         Json::Number(Number::Int(millis)) => Some(*millis).filter(|millis| *millis >= 0),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Case, Fields, Json, Match, Profile, SHIPPED, case_schema, find_cases, profile_schema};
+use super::{Case, Fields, JobState, Json, Match, Part, Profile, SHIPPED, case_schema, find_cases, profile_schema};
 use crate::diag::{Failure, Result};
 
 /// Tests run in the package's folder; relative paths keep the snapshots the same everywhere.
@@ -128,6 +128,32 @@ fn a_case_is_read_with_all_its_keys() {
 }
 
 #[test]
+fn steps_are_read_in_their_order() {
+    let case = Case::load(Path::new("tests/corpus/good/steps.test.yaml")).unwrap();
+    let told: Vec<String> = case
+        .steps
+        .iter()
+        .map(|step| format!("{}:{} {} ({:?})", step.line, step.column, step.action, step.within))
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+    let feeds: Vec<_> = case.feeds().map(|feed| (feed.given.records.len(), feed.rate)).collect();
+    assert_eq!(
+        feeds,
+        [(1, None), (5, Some(0.5))],
+        "closed in each partition that `given` says"
+    );
+    assert_eq!(
+        case.faults().into_iter().map(Part::word).collect::<Vec<_>>(),
+        ["taskmanager", "jobmanager", "broker", "operator"]
+    );
+    assert_eq!((case.slots(), case.needs.len()), (2, 2));
+    assert_eq!(
+        (case.job.state, case.job.restarts, case.job.restored),
+        (Some(JobState::Running), Some((1, 3)), Some(true))
+    );
+}
+
+#[test]
 fn a_short_case_has_the_name_of_its_file_and_the_usual_bound() {
     let case = Case::load(Path::new("tests/corpus/good/short.test.yaml")).unwrap();
     assert_eq!((case.name.as_str(), case.within), ("short", Duration::from_secs(60)));
@@ -221,6 +247,20 @@ fn the_schemas_refuse_what_an_editor_can_tell() {
         "case-no-sql.test.yaml",
         "case-no-version.test.yaml",
         "case-unknown-version.test.yaml",
+        "case-step-unknown-action.test.yaml",
+        "case-step-without-action.test.yaml",
+        "case-step-with-two-actions.test.yaml",
+        "case-step-unknown-part.test.yaml",
+        "case-step-unknown-fact.test.yaml",
+        "case-step-two-facts.test.yaml",
+        "case-step-unknown-state.test.yaml",
+        "case-step-unknown-restart.test.yaml",
+        "case-step-scale-to-nothing.test.yaml",
+        "case-step-feeds-too-slowly.test.yaml",
+        "case-steps-are-no-list.test.yaml",
+        "case-job-says-nothing.test.yaml",
+        "case-job-unknown-key.test.yaml",
+        "case-needs-unknown.test.yaml",
     ] {
         let file = Path::new("tests/corpus/bad").join(name);
         assert!(

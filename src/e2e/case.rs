@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,20 +11,24 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::Target;
+use super::case_step::CaseStep;
 use super::compare::Board;
+use super::faults::Faults;
 use super::forbid::Fence;
 use super::journal::Journal;
 use super::lease::LABEL_RUN;
 use super::names::Names;
 use super::settle::Settle;
-use super::substitute::{Script, substitute};
+use super::snapshots;
+use super::steps::{Stage, play, unmet};
+use super::substitute::{Script, substitute_all};
 use super::value::{encode, encode_key};
 use super::verdict::Boards;
-use crate::config::{Case, Given};
+use crate::config::{Case, Given, JobState, Need};
 use crate::diag::{Failure, Reason, Result};
-use crate::engine::{Done, StepCx};
-use crate::event::{EventKind, EventSink};
-use crate::flink::{JobSpec, Phase, SessionJob};
+use crate::engine::Done;
+use crate::event::EventSink;
+use crate::flink::{JobSpec, Phase, SessionJob, UpgradeMode};
 use crate::kafka::{Fetched, Message, Reader, Topic, TopicClient};
 
 /// How long records are read before they are compared.
@@ -51,69 +56,11 @@ pub(super) struct Prepared {
     /// What it is called in events and reports.
     pub(super) title: String,
     pub(super) script: Script,
+    /// Those that its steps go on with, by their files.
+    pub(super) others: Vec<(PathBuf, Script)>,
     /// What happens in it.
     pub(super) journal: Arc<Journal>,
     run: String,
-}
-
-/// A step of a case with its one end, reported to the run's events.
-struct CaseStep {
-    cx: StepCx,
-    title: String,
-    what: String,
-    start: std::time::Instant,
-    journal: Arc<Journal>,
-    ended: bool,
-}
-
-impl CaseStep {
-    fn start(prepared: &Prepared, events: &EventSink, cancel: &CancellationToken, id: &str, title: &str) -> Self {
-        let step = format!("case/{}/{id}", prepared.names.job);
-        let (what, title) = (title.to_owned(), format!("{}: {title}", prepared.title));
-        events.emit(EventKind::StepStarted {
-            step: step.clone(),
-            title: title.clone(),
-        });
-        let cx = StepCx::detached(step, events.clone(), cancel.clone());
-        Self {
-            cx,
-            title,
-            what,
-            start: std::time::Instant::now(),
-            journal: prepared.journal.clone(),
-            ended: false,
-        }
-    }
-
-    /// Reports the end, once.
-    fn end(&mut self, result: Result<Done, &Failure>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        self.journal.span("step", &self.what, self.start, result.is_ok());
-        let (step, title, took) = (self.cx.id().to_owned(), self.title.clone(), self.start.elapsed());
-        self.cx.events().emit(match result {
-            Ok(done) => EventKind::StepFinished {
-                step,
-                title,
-                took,
-                changed: done.changed(),
-                evidence: done.evidence().to_owned(),
-            },
-            Err(failure) => EventKind::StepFailed {
-                step,
-                title,
-                took,
-                failure: failure.clone(),
-            },
-        });
-    }
-
-    async fn run<T>(mut self, work: impl Future<Output = Result<T>>, told: impl FnOnce(&T) -> String) -> Result<T> {
-        let result = work.await;
-        self.end(result.as_ref().map(|value| Done::Changed(told(value))));
-        result
-    }
 }
 
 /// Names and checks; creates nothing. `title` is what the case is called in events and reports.
@@ -122,8 +69,9 @@ impl CaseStep {
 /// As [`substitute`].
 pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
     let names = Names::new(run, number, &case.name);
-    let script = substitute(case, bootstrap, |topic| names.topic(topic))?;
+    let (script, others) = substitute_all(case, bootstrap, |topic| names.topic(topic))?;
     let mut partitions: BTreeMap<&str, u32> = case.topics().into_iter().map(|topic| (topic, 1)).collect();
+    // what is only fed has one partition, see the configuration
     partitions.extend(case.given.iter().map(|g| (g.topic.as_str(), g.partitions.max(1))));
     let topics = partitions
         .iter()
@@ -138,6 +86,7 @@ pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, b
         case: case.clone(),
         title: title.to_owned(),
         script,
+        others,
         journal: Arc::new(Journal::new()),
         run: run.to_owned(),
     })
@@ -153,8 +102,8 @@ impl Prepared {
         &self,
         target: &Target,
         kafka: &TopicClient,
-        events: &EventSink,
-        cancel: &CancellationToken,
+        faults: &Faults,
+        (events, cancel): (&EventSink, &CancellationToken),
     ) -> Result<Outcome> {
         let step = |id, title| CaseStep::start(self, events, cancel, id, title);
         let topics = kafka.create(&self.topics);
@@ -172,6 +121,7 @@ impl Prepared {
         // the submission is one short request that is never dropped half way, so that it is known what exists
         let (job, produced) = tokio::join!(submit, produced);
         let job = job.inspect_err(|failure| job_step.end(Err(failure)))?;
+        let job = job.tolerating(self.failures_allowed());
         if let Err(failure) = produced {
             job_step.end(Err(&failure));
             return Err(failure);
@@ -179,17 +129,35 @@ impl Prepared {
         // begins when the job runs, so that what fails is one step: the job, or the records
         let mut expect_step = None;
         let end = submitted + self.case.within;
-        let result = self
-            .await_records((target, &job), kafka, (&mut job_step, &mut expect_step), end)
-            .await;
-        let result = result.map_err(|failure| self.at_users_place(failure));
+        let result = async {
+            if !self.case.steps.is_empty() {
+                self.await_running(&job, &mut job_step, end).await?;
+                let stage = Stage {
+                    prepared: self,
+                    target,
+                    kafka,
+                    faults,
+                    job: &job,
+                    events,
+                    cancel,
+                    end,
+                };
+                play(&stage).await?;
+                let next = || CaseStep::start(self, events, cancel, "expect", "expected records");
+                expect_step.get_or_insert_with(next);
+            }
+            self.await_records(&job, kafka, (&mut job_step, &mut expect_step), end)
+                .await
+        }
+        .await;
+        let result = result.map_err(|failure| at_users_place(failure, &self.case.sql_file, &self.script));
         let step = expect_step.as_mut().unwrap_or(&mut job_step);
         match &result {
             Ok(Outcome::Pass) => step.end(Ok(Done::Unchanged("all as expected".to_owned()))),
             Ok(Outcome::Fail(_)) => {
                 step.end(Err(&Failure::new(
                     Reason::TestFailed,
-                    "the records are not the expected ones",
+                    "what was seen is not what is expected",
                 )));
             }
             Err(failure) => step.end(Err(failure)),
@@ -214,8 +182,33 @@ impl Prepared {
         (Boards::new(boards, fences), watched)
     }
 
-    fn job_spec(&self) -> JobSpec {
+    /// Failures of the job, each followed by a restart, that do not count as one for good.
+    fn failures_allowed(&self) -> usize {
+        const USUAL: usize = 3;
+        // a fault may cost several starts: the first ones find no TaskManager, or no broker
+        const OF_A_FAULT: usize = 10;
+        let asked = self.case.job.restarts.and_then(|(least, most)| {
+            let most = if most == u64::MAX { least } else { most };
+            usize::try_from(most).ok()
+        });
+        let faults = self.case.steps.iter().filter(|s| s.action.fault().is_some()).count();
+        USUAL + asked.unwrap_or(0) + OF_A_FAULT * faults
+    }
+
+    /// Whether a step takes a savepoint of the job, or goes on from one.
+    fn keeps_state(&self) -> bool {
+        let mut steps = self.case.steps.iter();
+        steps.any(|step| step.action.need() == Some(Need::Savepoints))
+    }
+
+    /// What is submitted.
+    pub(super) fn job_spec(&self) -> JobSpec {
         JobSpec {
+            upgrade_mode: if self.keeps_state() {
+                UpgradeMode::Savepoint
+            } else {
+                UpgradeMode::Stateless
+            },
             name: self.names.job.clone(),
             program: self.script.text.clone().into(),
             script_file: self.case.sql_file.clone(),
@@ -224,18 +217,49 @@ impl Prepared {
         }
     }
 
+    /// Follows the job until it runs or has ended: before, there is nothing that a step could do.
+    async fn await_running(&self, job: &SessionJob, job_step: &mut CaseStep, end: Instant) -> Result<()> {
+        let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
+        let mut follow = std::pin::pin!(job.follow(&report));
+        let cancel = job_step.cx.cancel().clone();
+        loop {
+            let phase = phases.borrow_and_update().clone();
+            let reason = match phase {
+                Phase::Waiting(reason) => reason,
+                Phase::Running | Phase::Finished => {
+                    job_step.end(Ok(Done::Changed(told(&phase).to_owned())));
+                    if let Some(id) = job.id().await {
+                        self.journal.job(&id);
+                    }
+                    return Ok(());
+                }
+            };
+            job_step.cx.waiting(&reason);
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(interrupted()),
+                failure = &mut follow => return Err(failure),
+                Ok(()) = phases.changed() => {}
+                () = sleep_until(end) => {
+                    let (boards, _) = self.boards();
+                    return Err(self.not_running(job, &reason, &boards).await);
+                }
+            }
+        }
+    }
+
     /// Follows the job and reads its topics until there is a verdict.
     async fn await_records(
         &self,
-        (target, job): (&Target, &SessionJob),
+        job: &SessionJob,
         kafka: &TopicClient,
         (job_step, expect_step): (&mut CaseStep, &mut Option<CaseStep>),
         end: Instant,
     ) -> Result<Outcome> {
         let (mut boards, watched) = self.boards();
         let mut reader = kafka.reader(&watched).await?;
-        let mut settle = Settle::new(target, &self.names.job);
-        let mut restless = false;
+        let mut settle = Settle::new(job);
+        let (mut restless, mut ended) = (false, false);
 
         let (report, mut phases) = watch::channel(Phase::Waiting("submitted".to_owned()));
         let mut follow = std::pin::pin!(job.follow(&report));
@@ -250,18 +274,23 @@ impl Prepared {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(interrupted()),
-                failure = &mut follow => return Err(failure),
-                Ok(()) = phases.changed() => {
+                failure = &mut follow, if !ended => {
+                    if failure.id() != Reason::JobFailed || self.case.job.state != Some(JobState::Failed) {
+                        return Err(failure);
+                    }
+                    // as it is expected to: no more records come than those that are there
+                    (ended, phase) = (true, Phase::Finished);
+                    job_step.end(Ok(Done::Changed("FAILED".to_owned())));
+                    let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
+                    expect_step.get_or_insert_with(next);
+                }
+                Ok(()) = phases.changed(), if !ended => {
                     phase = phases.borrow_and_update().clone();
-                    let evidence = match &phase {
-                        Phase::Waiting(reason) => {
-                            job_step.cx.waiting(reason);
-                            continue;
-                        }
-                        Phase::Running => "RUNNING, all tasks",
-                        Phase::Finished => "FINISHED",
-                    };
-                    job_step.end(Ok(Done::Changed(evidence.to_owned())));
+                    if let Phase::Waiting(reason) = &phase {
+                        expect_step.as_ref().unwrap_or(job_step).cx.waiting(reason);
+                        continue;
+                    }
+                    job_step.end(Ok(Done::Changed(told(&phase).to_owned())));
                     let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
                     expect_step.get_or_insert_with(next);
                 }
@@ -286,7 +315,12 @@ impl Prepared {
         }
         let decided = boards.verdict_at(&phase, settle.settled()).is_some();
         if decided && boards.hold() && (!restless || boards.others_may_come()) {
-            return Ok(Outcome::Pass);
+            let unmet = unmet(&self.case.job, job).await;
+            return Ok(if unmet.is_empty() {
+                Outcome::Pass
+            } else {
+                Outcome::Fail(unmet)
+            });
         }
         if let Phase::Waiting(reason) = phase {
             return Err(self.not_running(job, &reason, &boards).await);
@@ -343,17 +377,6 @@ impl Prepared {
         job.evidence().await.into_iter().fold(failure, Failure::evidence)
     }
 
-    /// Places in the script that Flink was given become places in the user's file.
-    fn at_users_place(&self, failure: Failure) -> Failure {
-        match failure.detail().location.clone() {
-            Some(place) if place.file == self.case.sql_file && place.column > 0 => {
-                let column = self.script.column(place.line, place.column);
-                failure.at(place.file, place.line, column)
-            }
-            _ => failure,
-        }
-    }
-
     /// Removes the job and the topics. Needs nothing of [`Self::run`] but that it has ended.
     ///
     /// # Errors
@@ -363,7 +386,12 @@ impl Prepared {
         let work = async {
             let job = SessionJob::left_behind(&target.client, &target.namespace, &target.session, &self.names.job);
             // first the job: without its topics it would only fail
-            let job = job.delete().await;
+            let mut job = job.delete().await;
+            if self.keeps_state() {
+                let ours = |name: &str| name == self.names.job;
+                let gone = snapshots::remove(&target.client, &target.namespace, ours).await;
+                job = job.and(gone.map(|_| ()));
+            }
             let names: Vec<_> = self.topics.iter().map(|t| t.name.clone()).collect();
             kafka.delete(&names).await.and(job)
         };
@@ -372,10 +400,30 @@ impl Prepared {
     }
 }
 
+/// Places in the script that Flink was given become places in the user's file.
+pub(super) fn at_users_place(failure: Failure, sql_file: &Path, script: &Script) -> Failure {
+    match failure.detail().location.clone() {
+        Some(place) if place.file == sql_file && place.column > 0 => {
+            let column = script.column(place.line, place.column);
+            failure.at(place.file, place.line, column)
+        }
+        _ => failure,
+    }
+}
+
+/// What was seen of a job that is under way.
+fn told(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Waiting(_) => "submitted",
+        Phase::Running => "RUNNING, all tasks",
+        Phase::Finished => "FINISHED",
+    }
+}
+
 /// The given records as they are produced, by the topic's name in Kafka; made one by one.
 pub(super) fn messages<'a>(
     names: &Names,
-    given: &'a [Given],
+    given: impl IntoIterator<Item = &'a Given>,
 ) -> BTreeMap<String, impl Iterator<Item = Message> + Send + 'a> {
     let all = |g: &'a Given| {
         let first = g.records.first().map(|r| r.value).unwrap_or_default();
@@ -392,10 +440,10 @@ pub(super) fn messages<'a>(
             partition: record.partition.and_then(|p| i32::try_from(p).ok()),
         })
     };
-    given.iter().map(|g| (names.topic(&g.topic), all(g))).collect()
+    given.into_iter().map(|g| (names.topic(&g.topic), all(g))).collect()
 }
 
-fn interrupted() -> Failure {
+pub(super) fn interrupted() -> Failure {
     Failure::new(Reason::Interrupted, "interrupted")
 }
 

@@ -13,9 +13,8 @@ use super::case::Prepared;
 use super::journal::{Mark, checkpoints, restarts};
 use super::mask::mask;
 use super::report::Exhibit;
-use super::settle::id_of;
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::Rest;
+use crate::flink::{Rest, SessionJob};
 use crate::kube::{list, text};
 
 /// How long one answer may take.
@@ -28,17 +27,28 @@ const LINES: usize = 4000;
 /// Marks of what Flink tells of the job of a case: its checkpoints and its failures.
 pub(super) async fn history(prepared: &Prepared, target: &Target, began: u64) -> (Vec<Mark>, Vec<Exhibit>) {
     let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
-    let Some(id) = id_of(&rest, &prepared.names.job).await else {
-        return Default::default();
-    };
-    let (mut marks, mut exhibits) = (Vec::new(), Vec::new());
-    if let Ok(Some(answer)) = rest.get(&format!("/jobs/{id}/checkpoints")).await {
-        marks.extend(checkpoints(&answer, began));
-        exhibits.push(json("checkpoints.json", &answer));
+    let job = SessionJob::left_behind(&target.client, &target.namespace, &target.session, &prepared.names.job);
+    // an id of its own for each start that a step made
+    if let Some(id) = job.id().await {
+        prepared.journal.job(&id);
     }
-    if let Ok(Some(answer)) = rest.get(&format!("/jobs/{id}/exceptions?maxExceptions=20")).await {
-        marks.extend(restarts(&answer, began));
-        exhibits.push(json("exceptions.json", &answer));
+    let (mut marks, mut exhibits) = (Vec::new(), Vec::new());
+    let ids = prepared.journal.jobs();
+    for (index, id) in ids.iter().enumerate() {
+        let number = if ids.len() > 1 {
+            format!("-{}", index + 1)
+        } else {
+            String::new()
+        };
+        if let Ok(Some(answer)) = rest.get(&format!("/jobs/{id}/checkpoints")).await {
+            marks.extend(checkpoints(&answer, began));
+            exhibits.push(json(&format!("checkpoints{number}.json"), &answer));
+        }
+        let path = format!("/jobs/{id}/exceptions?maxExceptions=20");
+        if let Ok(Some(answer)) = rest.get(&path).await {
+            marks.extend(restarts(&answer, began));
+            exhibits.push(json(&format!("exceptions{number}.json"), &answer));
+        }
     }
     (marks, exhibits)
 }

@@ -16,7 +16,7 @@ const KEPT: usize = 10_000;
 /// Something with a beginning and an end, or a moment.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Mark {
-    /// What kind of thing it is, `step`, `read`, `checkpoint` or `restart`.
+    /// What kind of thing it is, `step`, `fault`, `read`, `checkpoint` or `restart`.
     pub kind: &'static str,
     /// What it is, for people.
     pub label: String,
@@ -40,6 +40,8 @@ struct Inner {
     marks: Vec<Mark>,
     /// By the topic's name in Kafka: what was read, as JSON Lines, and how many more there were.
     records: BTreeMap<String, (Vec<String>, usize)>,
+    /// Flink's ids of the case's job, in the order in which they were seen.
+    jobs: Vec<String>,
     /// What would have to be expected, and whether that is enough.
     observed: Option<(Vec<Observed>, bool)>,
 }
@@ -75,6 +77,19 @@ impl Journal {
 
     pub(super) fn mark(&self, mark: Mark) {
         self.inner().marks.push(mark);
+    }
+
+    /// Flink has the case's job under this id; one that is known already is fine.
+    pub(super) fn job(&self, id: &str) {
+        let mut inner = self.inner();
+        if !inner.jobs.iter().any(|known| known == id) {
+            inner.jobs.push(id.to_owned());
+        }
+    }
+
+    /// Flink's ids of the case's job, in the order in which they were seen.
+    pub(super) fn jobs(&self) -> Vec<String> {
+        self.inner().jobs.clone()
     }
 
     /// Records were read.

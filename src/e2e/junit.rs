@@ -39,9 +39,14 @@ fn one(out: &mut String, case: &CaseReport) {
         case.took.as_secs_f64()
     );
     let first = case.detail.first().map(String::as_str).unwrap_or_default();
+    let properties = faults(case);
     let (tag, kind) = match case.verdict {
-        Verdict::Pass => {
+        Verdict::Pass if properties.is_empty() => {
             out.push_str("/>\n");
+            return;
+        }
+        Verdict::Pass => {
+            let _ = write!(out, ">\n{properties}    </testcase>\n");
             return;
         }
         Verdict::Skip => {
@@ -62,7 +67,7 @@ fn one(out: &mut String, case: &CaseReport) {
     };
     let _ = write!(
         out,
-        ">\n      <{tag} type=\"{kind}\" message=\"{}\">{}</{tag}>\n",
+        ">\n{properties}      <{tag} type=\"{kind}\" message=\"{}\">{}</{tag}>\n",
         escape(first),
         escape(&case.detail.join("\n"))
     );
@@ -74,6 +79,21 @@ fn one(out: &mut String, case: &CaseReport) {
         );
     }
     out.push_str("    </testcase>\n");
+}
+
+/// The faults of a case as properties; empty if there were none.
+fn faults(case: &CaseReport) -> String {
+    let marks: Vec<_> = case.marks.iter().filter(|mark| mark.kind == "fault").collect();
+    if marks.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from("      <properties>\n");
+    for mark in marks {
+        let value = format!("{} at {:.2} s", mark.label, mark.from.as_secs_f64());
+        let _ = writeln!(out, "        <property name=\"fault\" value=\"{}\"/>", escape(&value));
+    }
+    out.push_str("      </properties>\n");
+    out
 }
 
 /// Text for XML 1.0, in which most control characters cannot stand at all.

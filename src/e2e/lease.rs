@@ -18,7 +18,9 @@ use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Target;
+use super::faults::Paused;
 use super::names::{PREFIX, run_of_topic};
+use super::snapshots;
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::{SessionJob, list_jobs};
 use crate::kafka::TopicClient;
@@ -32,6 +34,10 @@ const HOLDS: Duration = Duration::from_secs(15);
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The label of a lease whose run is over, and whose objects are kept.
 const LABEL_KEPT: &str = "flink-dev/kept";
+/// The annotation with what the run has paused, as JSON.
+const PAUSED: &str = "flink-dev/paused";
+/// How long the API server may take to write one down.
+const ANSWER: Duration = Duration::from_secs(5);
 /// How often it is renewed: four missed renewals lose it.
 const RENEW: Duration = Duration::from_secs(3);
 
@@ -74,15 +80,29 @@ impl RunLease {
     }
 
     /// Gives it back; a failure is of no consequence, for it expires by itself.
-    pub(crate) async fn give_back(self) {
-        drop(self.renewing);
+    pub(crate) async fn give_back(&self) {
+        self.renewing.abort();
         let _ = tokio::time::timeout(RENEW, self.api.delete(&self.name, &DeleteParams::default())).await;
+    }
+
+    /// Writes down what the run has paused.
+    ///
+    /// # Errors
+    /// [`Reason::ClusterUnreachable`] if the API server does not take it.
+    pub(super) async fn note_paused(&self, paused: &[&Paused]) -> Result<()> {
+        let text = (!paused.is_empty()).then(|| json!(paused).to_string());
+        annotate(&self.api, &self.name, text).await
+    }
+
+    /// Lets it run out: what it says is for those who find it.
+    pub(super) fn leave(&self) {
+        self.renewing.abort();
     }
 
     /// Lets it hold for a day, so that no later run removes what this one made. A failure means that they do so after
     /// 15 s.
-    pub(super) async fn keep(self) {
-        drop(self.renewing);
+    pub(super) async fn keep(&self) {
+        self.renewing.abort();
         let kept = json!({
             "metadata": { "labels": { LABEL_KEPT: "true" } },
             "spec": { "leaseDurationSeconds": KEPT.as_secs(), "renewTime": MicroTime(Timestamp::now()) },
@@ -100,6 +120,45 @@ async fn renew(api: Api<Lease>, name: String) {
         // within bounds: one that is never answered would be the last one
         let _ = tokio::time::timeout(RENEW, api.patch(&name, &PatchParams::default(), &Patch::Merge(now))).await;
     }
+}
+
+async fn annotate(api: &Api<Lease>, name: &str, text: Option<String>) -> Result<()> {
+    let patch = Patch::Merge(json!({ "metadata": { "annotations": { PAUSED: text } } }));
+    let patched = tokio::time::timeout(ANSWER, api.patch(name, &PatchParams::default(), &patch)).await;
+    let what = "what is paused cannot be written down";
+    match patched {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Failure::new(Reason::ClusterUnreachable, what).cause(&error)),
+        Err(_) => Err(Failure::new(Reason::ClusterUnreachable, what).evidence("the API server does not answer")),
+    }
+}
+
+/// What a lease says that its run has paused.
+pub(super) fn paused_of(lease: &Lease) -> Vec<Paused> {
+    let text = lease.annotations().get(PAUSED).map(String::as_str);
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+/// Takes what is paused out of a lease.
+///
+/// # Errors
+/// [`Reason::ClusterUnreachable`].
+pub(super) async fn forget_paused(client: &Client, namespace: &str, lease: &Lease) -> Result<()> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    annotate(&api, &lease.name_any(), None).await
+}
+
+/// The leases of all runs.
+///
+/// # Errors
+/// [`Reason::ClusterUnreachable`].
+pub(super) async fn run_leases(client: &Client, namespace: &str) -> Result<Vec<Lease>> {
+    let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
+    let unreachable = || Failure::new(Reason::ClusterUnreachable, "leases cannot be listed");
+    let leases = bounded(api.list(&ListParams::default().labels(&selector))).await;
+    Ok(leases.map_err(|e| unreachable().cause(&e))?.items)
 }
 
 fn lease_name(run: &str) -> String {
@@ -140,12 +199,11 @@ async fn sweep_in(
     let prefix = format!("{PREFIX}-");
     let (topics, jobs) = tokio::join!(kafka.list(&prefix), list_jobs(client, namespace, &selector));
     let (topics, jobs) = (topics?, jobs?);
+    let with_snapshots = snapshots::jobs(client, namespace).await?;
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    let leases = bounded(api.list(&ListParams::default().labels(&selector))).await;
-    let leases = leases.map_err(|e| Failure::new(Reason::ClusterUnreachable, "leases cannot be listed").cause(&e))?;
+    let leases = run_leases(client, namespace).await?;
     let now = Timestamp::now();
     let (alive, dead): (Vec<_>, Vec<_>) = leases
-        .items
         .iter()
         .partition(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
     let alive: BTreeSet<&str> = alive
@@ -160,13 +218,20 @@ async fn sweep_in(
             .await?;
         removed.push(format!("job {name} of a run that is over ({})", labels[LABEL_RUN]));
     }
+    // by the names of their jobs: the operator gives them no label of ours
+    let dead_job = |name: &str| run_of_topic(&format!("{name}-")).is_some_and(|run| !alive.contains(run));
+    snapshots::remove(client, namespace, |name| {
+        with_snapshots.contains(name) && dead_job(name)
+    })
+    .await?;
     let topics: Vec<_> = topics
         .into_iter()
         .filter(|t| run_of_topic(t).is_some_and(|run| !alive.contains(run)))
         .collect();
     kafka.delete(&topics).await?;
     removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
-    for lease in dead {
+    // one that has something paused stays for those who can let it go on
+    for lease in dead.into_iter().filter(|lease| paused_of(lease).is_empty()) {
         let _ = bounded(api.delete(&lease.name_any(), &DeleteParams::default())).await;
     }
     Ok(removed)
@@ -215,7 +280,8 @@ fn orphans<'a>(jobs: &'a [Job], alive: &BTreeSet<&str>) -> Vec<&'a Job> {
         .collect()
 }
 
-fn holds(lease: &Lease, now: Timestamp) -> bool {
+/// Whether a lease is renewed, so that its run is alive.
+pub(super) fn holds(lease: &Lease, now: Timestamp) -> bool {
     let spec = lease.spec.as_ref();
     let renewed = spec.and_then(|s| s.renew_time.as_ref());
     let seconds = spec.and_then(|s| s.lease_duration_seconds).unwrap_or(0);

@@ -6,10 +6,12 @@
 
 mod about;
 mod case;
+mod case_step;
 mod compare;
 mod demo;
 mod diff;
 mod evidence;
+mod faults;
 mod forbid;
 mod html;
 mod index;
@@ -19,18 +21,23 @@ mod lease;
 mod mask;
 mod matching;
 mod names;
+mod needs;
 mod observe;
 mod pattern;
 mod report;
 mod run;
+mod schedule;
 mod seen;
 mod select;
 mod settle;
+mod snapshots;
+mod steps;
 mod substitute;
 mod value;
 mod verdict;
 
 pub use demo::demo_case;
+pub use faults::recover;
 pub use html::html;
 pub use journal::Mark;
 pub use junit::junit;

@@ -1,24 +1,23 @@
 //! All cases of a run, several side by side; what one made is removed while others go on.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kube::Client;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::case::{Outcome, Prepared, prepare};
-use super::evidence;
+use super::faults::Faults;
 use super::lease::{RunLease, sweep};
-use super::mask::mask;
 use super::names::run_id;
+use super::needs::{self, Has, Lack};
 use super::report::{CaseReport, Summary};
+use super::schedule::{Planned, Shared, all, blank, emit, report};
 use crate::config::Case;
+use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::{EventKind, EventSink, Verdict};
 use crate::flink::Rest;
@@ -38,6 +37,10 @@ pub struct Target {
     pub session: String,
     /// The operator's namespace, for its log.
     pub operator: Option<String>,
+    /// Kafka's namespace.
+    pub kafka: Option<String>,
+    /// The engine of the cluster's nodes, the way to the processes in them; a node has its name there.
+    pub engine: Option<Engine>,
     /// Kafka's address on this machine, `HOST:PORT`.
     pub kafka_local: String,
     /// Kafka's address in the cluster, which `${kafka.bootstrap}` stands for.
@@ -86,33 +89,6 @@ impl Default for RunOptions {
     }
 }
 
-/// A case that is to be run, with what it is called.
-#[derive(Clone)]
-struct Planned {
-    case: Arc<Case>,
-    title: String,
-}
-
-/// A case that ran, before it is told.
-struct Ran {
-    number: usize,
-    report: CaseReport,
-    /// What it made, unless that stays.
-    made: Option<Arc<Prepared>>,
-}
-
-/// What cases of one run share.
-struct Shared {
-    run: String,
-    target: Target,
-    kafka: TopicClient,
-    options: RunOptions,
-    events: EventSink,
-    cancel: CancellationToken,
-    late: AtomicBool,
-    start: Instant,
-}
-
 /// Runs cases on `target` and reports each one's verdict to `events`.
 ///
 /// Each case's objects are removed whatever its verdict is, also when `cancel` is triggered, and with them what killed
@@ -127,15 +103,16 @@ pub async fn run_cases(
 ) -> Summary {
     let (mut summary, start) = (Summary::default(), Instant::now());
     let run = run_id();
-    let (planned, aside) = plan(cases, options.repeat);
+    let opened = tokio::select! {
+        opened = open(&target, &run, &cases) => opened,
+        () = cancel.cancelled() => Err(Failure::new(Reason::Interrupted, "interrupted")),
+    };
+    let has = opened.as_ref().ok().map(|(_, _, has)| *has);
+    let (planned, aside) = plan(cases, options.repeat, has);
     for case in aside {
         told(&mut summary, &events, case);
     }
-    let opened = tokio::select! {
-        opened = open(&target, &run) => opened,
-        () = cancel.cancelled() => Err(Failure::new(Reason::Interrupted, "interrupted")),
-    };
-    let (kafka, lease) = match opened {
+    let (kafka, lease, _) = match opened {
         Ok(opened) => opened,
         Err(failure) => {
             for planned in &planned {
@@ -157,19 +134,21 @@ pub async fn run_cases(
         let (target, kafka) = (target.clone(), kafka.clone());
         async move { sweep(&target, &kafka, false).await }
     });
-    let side_by_side = match options.jobs {
-        Some(jobs) => jobs,
-        None => free_slots(&target).await,
-    };
-    let side_by_side = side_by_side.clamp(1, MOST).min(planned.len().max(1));
+    let slots = free_slots(&target).await;
+    let side_by_side = options.jobs.unwrap_or(slots).clamp(1, MOST);
+    // who asks for more cases at a time than there are slots for lets them wait for each other
+    let slots = slots.max(side_by_side);
+    let side_by_side = side_by_side.min(planned.len().max(1));
     events.emit(EventKind::CasesReady {
         total: planned.len(),
         side_by_side,
+        alone: planned.iter().filter(|planned| planned.alone()).count(),
     });
     let shared = Arc::new(Shared {
         run,
         target: target.clone(),
         kafka: kafka.clone(),
+        faults: Faults::new(target.clone(), lease),
         options: options.clone(),
         events: events.clone(),
         cancel: cancel.child_token(),
@@ -184,7 +163,15 @@ pub async fn run_cases(
             shared.cancel.cancel();
         }))
     });
-    let kept = all(planned, &shared, side_by_side, &mut summary).await;
+    let _told = AbortOnDropHandle::new(tokio::spawn({
+        let (cancel, events) = (cancel.clone(), events.clone());
+        async move {
+            cancel.cancelled().await;
+            let reason = "interrupted".to_owned();
+            events.emit(EventKind::CancelBegan { reason });
+        }
+    }));
+    let kept = all(planned, &shared, (side_by_side, slots), &mut summary).await;
     for failure in &summary.left_behind {
         events.note(format!(
             "left behind: {failure}; {}",
@@ -198,20 +185,42 @@ pub async fn run_cases(
         Ok(Err(failure)) => events.note(format!("leftovers of earlier runs could not be removed: {failure}")),
         Err(error) => events.note(format!("leftovers of earlier runs could not be removed: {error}")),
     }
-    if kept {
-        lease.keep().await;
-    } else {
-        lease.give_back().await;
+    // a case that panicked has not let go on what it had paused
+    let (_, still) = shared.faults.resume_all().await;
+    summary.left_behind.extend(still.iter().cloned());
+    let lease = shared.faults.lease();
+    match (kept, still.is_empty()) {
+        (_, false) => lease.leave(),
+        (true, true) => lease.keep().await,
+        (false, true) => lease.give_back().await,
     }
     summary.took = start.elapsed();
     summary
 }
 
-/// The cases in the order in which they are begun, and those that are not to be run.
-fn plan(cases: Vec<Case>, repeat: usize) -> (Vec<Planned>, Vec<CaseReport>) {
+/// The cases in the order in which they are told, and those that are not to be run; `has` is what the environment has,
+/// if that is known.
+fn plan(cases: Vec<Case>, repeat: usize, has: Option<Has>) -> (Vec<Planned>, Vec<CaseReport>) {
     let (mut planned, mut aside) = (Vec::new(), Vec::new());
     // a case may hold many records: there is one of each
-    let (to_run, skipped): (Vec<_>, Vec<_>) = cases.into_iter().map(Arc::new).partition(|case| case.skip.is_none());
+    let (mut to_run, skipped): (Vec<_>, Vec<_>) = cases.into_iter().map(Arc::new).partition(|case| case.skip.is_none());
+    to_run.retain(|case| {
+        let Some(lack) = has.and_then(|has| has.lack(case)) else {
+            return true;
+        };
+        let planned = Planned {
+            title: case.name.clone(),
+            case: case.clone(),
+        };
+        aside.push(match lack {
+            Lack::Said(why) => CaseReport {
+                detail: vec![why],
+                ..blank(&planned, Duration::ZERO, Duration::ZERO, Verdict::Skip)
+            },
+            Lack::Unsaid(failure) => report(&planned, Duration::ZERO, Duration::ZERO, Err(failure)),
+        });
+        false
+    });
     for attempt in 1..=repeat.max(1) {
         for case in &to_run {
             let title = if repeat > 1 {
@@ -239,158 +248,6 @@ fn plan(cases: Vec<Case>, repeat: usize) -> (Vec<Planned>, Vec<CaseReport>) {
     (planned, aside)
 }
 
-/// Runs all, `side_by_side` at a time; tells whether something of them was kept.
-async fn all(planned: Vec<Planned>, shared: &Arc<Shared>, side_by_side: usize, summary: &mut Summary) -> bool {
-    let mut waiting = planned.into_iter().enumerate();
-    let mut running: JoinSet<Ran> = JoinSet::new();
-    let mut begun: HashMap<tokio::task::Id, Planned> = HashMap::new();
-    let mut removals = JoinSet::new();
-    let mut done: Vec<(usize, CaseReport)> = Vec::new();
-    let (mut stopped, mut kept) = (false, false);
-    loop {
-        while running.len() < side_by_side && !stopped && !shared.cancel.is_cancelled() {
-            let Some((number, planned)) = waiting.next() else { break };
-            let (task, shared) = (planned.clone(), shared.clone());
-            let task = running.spawn(async move { one(task, number, &shared).await });
-            begun.insert(task.id(), planned);
-        }
-        let Some(ended) = running.join_next_with_id().await else {
-            break;
-        };
-        let ran = match ended {
-            Ok((id, ran)) => {
-                // with its records
-                begun.remove(&id);
-                ran
-            }
-            Err(error) => {
-                let failure = Failure::new(Reason::Internal, "a case panicked").cause(&error);
-                // what it made has no owner any more: the next run removes it with the run's lease
-                let Some(planned) = begun.remove(&error.id()) else {
-                    continue;
-                };
-                let report = report(&planned, Duration::ZERO, Duration::ZERO, Err(failure));
-                Ran {
-                    number: usize::MAX,
-                    report,
-                    made: None,
-                }
-            }
-        };
-        stopped |= shared.options.fail_fast && ran.report.verdict != Verdict::Pass;
-        emit(&shared.events, &ran.report);
-        done.push((ran.number, ran.report));
-        match ran.made {
-            Some(prepared) => {
-                let shared = shared.clone();
-                removals.spawn(async move { prepared.remove(&shared.target, &shared.kafka, &shared.events).await });
-            }
-            None => kept |= shared.options.keep,
-        }
-    }
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().for_each(|(_, report)| summary.add(report));
-    for (_, planned) in waiting {
-        summary.add(blank(&planned, shared.start.elapsed(), Duration::ZERO, Verdict::Skip));
-    }
-    while let Some(removed) = removals.join_next().await {
-        match removed {
-            Ok(Ok(())) => {}
-            Ok(Err(failure)) => summary.left_behind.push(failure),
-            Err(error) => summary
-                .left_behind
-                .push(Failure::new(Reason::Internal, "a clean-up panicked").cause(&error)),
-        }
-    }
-    kept
-}
-
-/// Runs one case to its verdict, with its evidence; what it made is still there.
-async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
-    let (start, began) = (Instant::now(), shared.start.elapsed());
-    let epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_millis() as u64);
-    shared.events.emit(EventKind::CaseStarted {
-        case: planned.title.clone(),
-    });
-    let target = &shared.target;
-    let prepared = prepare(
-        &planned.case,
-        &planned.title,
-        &shared.run,
-        number + 1,
-        &target.kafka_internal,
-    );
-    let prepared = match prepared {
-        Ok(prepared) => Arc::new(prepared),
-        Err(failure) => {
-            let report = report(&planned, began, start.elapsed(), Err(failure));
-            return Ran {
-                number,
-                report,
-                made: None,
-            };
-        }
-    };
-    let result = prepared
-        .run(target, &shared.kafka, &shared.events, &shared.cancel)
-        .await;
-    let result = result.map_err(|failure| match shared.options.bound {
-        Some(bound) if failure.id() == Reason::Interrupted && shared.late.load(Ordering::Relaxed) => Failure::new(
-            Reason::TimedOut,
-            format!("the run took longer than {} s", bound.as_secs_f64()),
-        ),
-        _ => failure,
-    });
-    let mut report = report(&planned, began, start.elapsed(), result);
-    let interrupted = report.failure.as_ref().is_some_and(|f| f.id() == Reason::Interrupted);
-    let failed = report.verdict != Verdict::Pass && !interrupted;
-    if shared.options.history || failed && shared.options.evidence.is_some() {
-        let (marks, exhibits) = evidence::history(&prepared, target, epoch).await;
-        marks.into_iter().for_each(|mark| prepared.journal.mark(mark));
-        if failed {
-            report.evidence = evidence::gather(&prepared, target, &report.detail).await;
-            report.evidence.extend(exhibits);
-        }
-    }
-    if let Some(parent) = shared.options.evidence.as_ref().filter(|_| failed) {
-        match evidence::write(parent, &prepared.names.job, &report.evidence) {
-            Ok(folder) => report.folder = Some(folder),
-            Err(failure) => shared.events.note(failure.to_string()),
-        }
-    }
-    report.marks = prepared.journal.marks();
-    if report.verdict == Verdict::Fail {
-        (report.observed, report.mendable) = prepared.journal.observed();
-    }
-    if failed && shared.options.keep {
-        shared.events.note(how_to_look(&prepared, target));
-        return Ran {
-            number,
-            report,
-            made: None,
-        };
-    }
-    Ran {
-        number,
-        report,
-        made: Some(prepared),
-    }
-}
-
-fn how_to_look(prepared: &Prepared, target: &Target) -> String {
-    let topics: Vec<_> = prepared.topics.iter().map(|topic| topic.name.as_str()).collect();
-    format!(
-        "{} is kept for a day: kubectl -n {} get flinksessionjob {}; topics {} at {}; `dev test --remove-kept` takes it away",
-        prepared.title,
-        target.namespace,
-        prepared.names.job,
-        topics.join(", "),
-        target.kafka_local
-    )
-}
-
 /// Removes what runs with [`RunOptions::keep`] left, and what killed ones did; one line each.
 ///
 /// # Errors
@@ -409,62 +266,17 @@ async fn free_slots(target: &Target) -> usize {
     }
 }
 
-/// Connects to Kafka and takes the run's lease.
-async fn open(target: &Target, run: &str) -> Result<(TopicClient, RunLease)> {
+/// Connects to Kafka, takes the run's lease, and looks at what the session cluster has.
+async fn open(target: &Target, run: &str, cases: &[Case]) -> Result<(TopicClient, RunLease, Has)> {
     tokio::try_join!(
         TopicClient::connect(&target.kafka_local),
-        RunLease::take(&target.client, &target.namespace, run)
+        RunLease::take(&target.client, &target.namespace, run),
+        needs::look(target, cases)
     )
-}
-
-fn blank(planned: &Planned, began: Duration, took: Duration, verdict: Verdict) -> CaseReport {
-    CaseReport {
-        name: planned.case.name.clone(),
-        tags: planned.case.tags.clone(),
-        began,
-        took,
-        ..CaseReport::new(&planned.title, &planned.case.file, verdict)
-    }
-}
-
-fn report(planned: &Planned, began: Duration, took: Duration, result: Result<Outcome>) -> CaseReport {
-    let blank = |verdict| blank(planned, began, took, verdict);
-    match result {
-        Ok(Outcome::Pass) => blank(Verdict::Pass),
-        Ok(Outcome::Fail(detail)) => CaseReport {
-            detail,
-            ..blank(Verdict::Fail)
-        },
-        Err(failure) => CaseReport {
-            // a statement's first words may hold a password; a difference is shown as it is
-            detail: lines(&failure).iter().map(|line| mask(line)).collect(),
-            failure: Some(failure),
-            ..blank(Verdict::Error)
-        },
-    }
 }
 
 /// Counts and reports a verdict.
 fn told(summary: &mut Summary, events: &EventSink, report: CaseReport) {
     emit(events, &report);
     summary.add(report);
-}
-
-fn emit(events: &EventSink, report: &CaseReport) {
-    events.emit(EventKind::CaseFinished {
-        case: report.title.clone(),
-        verdict: report.verdict,
-        took: report.took,
-        detail: report.detail.clone(),
-        failure: report.failure.clone(),
-    });
-}
-
-/// A failure as lines.
-fn lines(failure: &Failure) -> Vec<String> {
-    let mut lines = vec![format!("{failure} [{}]", failure.id().entry().id)];
-    for evidence in &failure.detail().evidence {
-        lines.extend(evidence.lines().map(|line| format!("  {line}")));
-    }
-    lines
 }

@@ -5,16 +5,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::Target;
-use crate::flink::Rest;
+use crate::flink::SessionJob;
 
 /// Between two looks at Flink's REST interface, which has no watch.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Follows the checkpoints of one job.
 pub(super) struct Settle {
-    rest: Rest,
-    job: String,
+    job: SessionJob,
     id: Option<String>,
     state: State,
 }
@@ -30,10 +28,9 @@ enum State {
 }
 
 impl Settle {
-    pub(super) fn new(target: &Target, job: &str) -> Self {
+    pub(super) fn new(job: &SessionJob) -> Self {
         Self {
-            rest: Rest::new(target.client.clone(), &target.namespace, &target.session),
-            job: job.to_owned(),
+            job: job.clone(),
             id: None,
             state: State::Asked,
         }
@@ -73,16 +70,17 @@ impl Settle {
 
     async fn next(&mut self) -> Option<State> {
         if self.id.is_none() {
-            self.id = id_of(&self.rest, &self.job).await;
+            // not by its name: the script may give it another one
+            self.id = self.job.id().await;
         }
         let path = format!("/jobs/{}/checkpoints", self.id.as_deref()?);
         if self.state == State::Asked {
-            let config = self.rest.get(&format!("{path}/config")).await.ok()??;
+            let config = self.job.rest().get(&format!("{path}/config")).await.ok()??;
             if !takes_any(&config) {
                 return Some(State::Settled);
             }
         }
-        let answer = self.rest.get(&path).await.ok()??;
+        let answer = self.job.rest().get(&path).await.ok()??;
         Some(match self.state {
             State::Since(before) if completed(&answer) > before => State::Settled,
             State::Asked => State::Since(begun(&answer)),
@@ -91,16 +89,8 @@ impl Settle {
     }
 }
 
-/// Flink's id of the newest job of a name.
-pub(super) async fn id_of(rest: &Rest, name: &str) -> Option<String> {
-    let answer = rest.get("/jobs/overview").await.ok()??;
-    let jobs = answer["jobs"].as_array()?.iter().filter(|job| job["name"] == name);
-    let newest = jobs.max_by_key(|job| job["start-time"].as_u64().unwrap_or(0))?;
-    Some(newest["jid"].as_str()?.to_owned())
-}
-
 /// Whether a job takes checkpoints by itself; Flink gives the greatest number for an interval that never comes.
-fn takes_any(config: &Value) -> bool {
+pub(super) fn takes_any(config: &Value) -> bool {
     config["interval"]
         .as_u64()
         .is_some_and(|millis| millis > 0 && millis < i64::MAX as u64)
@@ -116,12 +106,12 @@ fn ids(answer: &Value, which: impl Fn(&Value) -> bool) -> u64 {
 }
 
 /// The newest checkpoint that has begun, 0 if none.
-fn begun(answer: &Value) -> u64 {
+pub(super) fn begun(answer: &Value) -> u64 {
     ids(answer, |_| true)
 }
 
 /// The newest checkpoint that is complete, 0 if none.
-fn completed(answer: &Value) -> u64 {
+pub(super) fn completed(answer: &Value) -> u64 {
     let latest = answer["latest"]["completed"]["id"].as_u64().unwrap_or(0);
     latest.max(ids(answer, |one| one["status"] == "COMPLETED"))
 }

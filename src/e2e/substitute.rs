@@ -1,8 +1,9 @@
 //! `${topic.NAME}` and `${kafka.bootstrap}` in a case's SQL script.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use crate::config::Case;
+use crate::config::{Action, Case};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql::placeholders;
 
@@ -33,29 +34,70 @@ impl Script {
     }
 }
 
-/// Puts the names in. `topic` gives the name in Kafka of a topic of the case.
+/// Puts the names into the case's script, and into those that its steps go on with. `topic` gives the name in Kafka of a topic of the case.
 ///
 /// # Errors
 /// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
 /// topic of the case that the script never names: its records would say nothing about the script.
-pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
-    let topics = case.topics();
+pub(crate) fn substitute_all(
+    case: &Case,
+    bootstrap: &str,
+    topic: impl Fn(&str) -> String,
+) -> Result<(Script, Vec<(PathBuf, Script)>)> {
     let mut named = BTreeSet::new();
+    let first = put_in(case, (&case.sql, &case.sql_file), bootstrap, &topic, &mut named)?;
+    let mut others = Vec::new();
+    for step in &case.steps {
+        if let Action::Upgrade { sql, sql_file } = &step.action {
+            let script = put_in(case, (sql, sql_file), bootstrap, &topic, &mut named)?;
+            others.push((sql_file.clone(), script));
+        }
+    }
+    let topics = case.topics();
+    let Some(unused) = topics.into_iter().find(|topic| !named.contains(*topic)) else {
+        return Ok((first, others));
+    };
+    let message = format!("the SQL script never names topic `{unused}` of the case");
+    Err(Failure::new(Reason::CaseInvalid, message)
+        .at(&case.file, 0, 0)
+        .evidence(format!("script {}", case.sql_file.display()))
+        .next(format!(
+            "write 'topic' = '${{topic.{unused}}}' in the script, or take the topic out of the case"
+        )))
+}
+
+/// As [`substitute_all`], for a case without steps.
+///
+/// # Errors
+/// As [`substitute_all`].
+pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
+    substitute_all(case, bootstrap, topic).map(|(script, _)| script)
+}
+
+/// Puts the names into one script; those of topics that it has are added to `named`.
+fn put_in(
+    case: &Case,
+    (sql, sql_file): (&str, &Path),
+    bootstrap: &str,
+    topic: &impl Fn(&str) -> String,
+    named: &mut BTreeSet<String>,
+) -> Result<Script> {
+    let topics = case.topics();
     let mut script = Script {
-        text: String::with_capacity(case.sql.len()),
+        text: String::with_capacity(sql.len()),
         spans: BTreeMap::new(),
     };
     // as the script is split: those in comments mean nothing
     // and the SQL runner puts in what has a default
-    let meant: BTreeMap<_, _> = placeholders(&case.sql)
+    let meant: BTreeMap<_, _> = placeholders(sql)
         .into_iter()
         .filter(|p| !p.has_default())
         .map(|p| ((p.position.line, p.position.column), p))
         .collect();
     let (mut line, mut column, mut column_out) = (1, 1, 1);
-    let mut rest = case.sql.as_str();
+    let mut rest = sql;
     while let Some(c) = rest.chars().next() {
-        let invalid = |message: String| Failure::new(Reason::SqlInvalid, message).at(&case.sql_file, line, column);
+        let invalid = |message: String| Failure::new(Reason::SqlInvalid, message).at(sql_file, line, column);
         let name = rest.strip_prefix("${").zip(meant.get(&(line, column)));
         if let Some((name, placeholder, end)) = name.and_then(|(name, p)| Some((name, p, name.find('}')?))) {
             let name = &name[..end];
@@ -64,7 +106,7 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
                 _ if name == "kafka.bootstrap" => bootstrap.to_owned(),
                 None if var.is_some() => placeholder.spell(var.map_or("", String::as_str)),
                 Some(asked) if topics.contains(asked) => {
-                    named.insert(asked);
+                    named.insert(asked.to_owned());
                     topic(asked)
                 }
                 Some(asked) => {
@@ -97,18 +139,7 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
             (column, column_out) = (column + 1, column_out + 1);
         }
     }
-    match topics.difference(&named).next() {
-        None => Ok(script),
-        Some(unused) => {
-            let message = format!("the SQL script never names topic `{unused}` of the case");
-            Err(Failure::new(Reason::CaseInvalid, message)
-                .at(&case.file, 0, 0)
-                .evidence(format!("script {}", case.sql_file.display()))
-                .next(format!(
-                    "write 'topic' = '${{topic.{unused}}}' in the script, or take the topic out of the case"
-                )))
-        }
-    }
+    Ok(script)
 }
 
 fn suggest(failure: Failure, asked: &str, known: &BTreeSet<&str>, before: &str, after: &str) -> Failure {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use super::observe::{JobDetails, Phase, TRIES_AGAIN, job_id, judge};
+use super::observe::{JobDetails, Phase, RESTARTS, TRIES_AGAIN, job_id, judge};
 use super::rest::Rest;
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::{MANAGER, bounded};
@@ -39,6 +39,8 @@ pub struct Followed {
     tries: Duration,
     /// The user's file, for messages.
     script_file: PathBuf,
+    /// Failures, each followed by a restart, from which on the job counts as failed.
+    restarts: usize,
 }
 
 /// The API of a kind of the operator in a namespace.
@@ -57,6 +59,7 @@ impl Followed {
             events: Api::namespaced(client.clone(), namespace),
             tries: TRIES,
             script_file: PathBuf::new(),
+            restarts: RESTARTS,
         }
     }
 
@@ -64,6 +67,17 @@ impl Followed {
     pub(super) fn with_tries(mut self, tries: Duration) -> Self {
         self.tries = tries;
         self
+    }
+
+    /// With another number of failures, each followed by a restart, from which on the job counts as failed.
+    pub(super) fn tolerating(mut self, restarts: usize) -> Self {
+        self.restarts = restarts;
+        self
+    }
+
+    /// Flink's REST interface of its cluster.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
     }
 
     /// With the user's file, at which failures are told.
@@ -165,7 +179,7 @@ impl Followed {
                     }
                 }
             }
-            let now = match judge(&object, flink.as_ref(), &self.script_file) {
+            let now = match judge(&object, flink.as_ref(), &self.script_file, self.restarts) {
                 Err(failure) => return failure,
                 Ok(Phase::Waiting(reason)) if reason.starts_with(TRIES_AGAIN) => {
                     if trouble.get_or_insert_with(Instant::now).elapsed() >= self.tries {
@@ -197,7 +211,10 @@ impl Followed {
         };
         let mut details = JobDetails::from_answer(&answer);
         if details.troubled()
-            && let Some(answer) = self.rest.get(&format!("/jobs/{id}/exceptions?maxExceptions=5")).await?
+            && let Some(answer) = self
+                .rest
+                .get(&format!("/jobs/{id}/exceptions?maxExceptions=20"))
+                .await?
         {
             details.add_exceptions(&answer);
         }

@@ -124,6 +124,13 @@ impl SessionJob {
         Ok(job)
     }
 
+    /// The same job, which counts as failed only after so many failures, each followed by a restart.
+    #[must_use]
+    pub fn tolerating(mut self, restarts: usize) -> Self {
+        self.followed = self.followed.tolerating(restarts);
+        self
+    }
+
     /// Whether there is an object of this name.
     ///
     /// # Errors

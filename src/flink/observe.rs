@@ -7,7 +7,7 @@ use crate::diag::{Failure, Reason};
 
 /// Failures of a job, each followed by a restart, from which on it counts as failed: with a restart strategy that
 /// never gives up, a job that fails on each attempt would otherwise be RESTARTING for ever.
-const RESTARTS: usize = 3;
+pub(super) const RESTARTS: usize = 3;
 
 /// How the reason begins where the operator could not submit the job and will try again.
 pub(super) const TRIES_AGAIN: &str = "the operator tries again";
@@ -81,7 +81,13 @@ impl JobDetails {
         !self.tasks.is_empty() && self.tasks.iter().all(|(state, _)| states.contains(&state.as_str()))
     }
 
-    fn summary(&self) -> String {
+    /// Whether all its tasks run, or have done their work.
+    pub fn runs(&self) -> bool {
+        self.state == "RUNNING" && self.all_tasks(&["RUNNING", "FINISHED"])
+    }
+
+    /// Its state and those of its tasks, for people.
+    pub fn summary(&self) -> String {
         let tasks: Vec<_> = self
             .tasks
             .iter()
@@ -109,8 +115,13 @@ pub(super) fn job_id(object: &Value) -> Option<&str> {
 
 /// The state of the job; an error as soon as it is certain that the job does not run.
 ///
-/// `flink` is `None` while Flink does not know the job.
-pub(super) fn judge(object: &Value, flink: Option<&JobDetails>, script: &std::path::Path) -> Result<Phase, Failure> {
+/// `flink` is `None` while Flink does not know the job; with `most` failures it counts as failed.
+pub(super) fn judge(
+    object: &Value,
+    flink: Option<&JobDetails>,
+    script: &std::path::Path,
+    most: usize,
+) -> Result<Phase, Failure> {
     let status = &object["status"];
     if let Some(error) = status["error"].as_str().filter(|e| !e.is_empty()) {
         let refusal = refusal(error);
@@ -120,7 +131,7 @@ pub(super) fn judge(object: &Value, flink: Option<&JobDetails>, script: &std::pa
         return Ok(Phase::Waiting(format!("{TRIES_AGAIN}: {}", refusal.message)));
     }
     if let Some(flink) = flink {
-        failed(flink, script)?;
+        failed(flink, script, most)?;
     }
     let lifecycle = status["lifecycleState"]
         .as_str()
@@ -154,12 +165,12 @@ pub(super) fn judge(object: &Value, flink: Option<&JobDetails>, script: &std::pa
 
 /// Whether Flink's word alone says that the job has failed. The `main` method of an application runs in its cluster, so
 /// a script that the SQL runner refuses is a failed job there: it is told at its place all the same.
-fn failed(flink: &JobDetails, script: &std::path::Path) -> Result<(), Failure> {
+fn failed(flink: &JobDetails, script: &std::path::Path, most: usize) -> Result<(), Failure> {
     let restarts = flink.exceptions.len();
     let what = match flink.state.as_str() {
         "FAILED" => "the job failed".to_owned(),
         "CANCELED" | "CANCELLING" => "the job was cancelled by someone else".to_owned(),
-        _ if restarts >= RESTARTS => format!("the job failed {restarts} times and is restarted again and again"),
+        _ if restarts >= most => format!("the job failed {restarts} times and is restarted again and again"),
         _ => return Ok(()),
     };
     if let Some(trace) = flink.exceptions.first().filter(|trace| is_of_runner(trace)) {

@@ -120,7 +120,7 @@ fn running() -> (Value, JobDetails) {
 }
 
 fn judged(object: &Value, flink: Option<&JobDetails>) -> Result<Phase, Failure> {
-    judge(object, flink, Path::new("a.sql"))
+    judge(object, flink, Path::new("a.sql"), 3)
 }
 
 #[test]

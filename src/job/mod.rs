@@ -1,6 +1,7 @@
 //! Jobs as a user runs them: from a script or a jar to RUNNING with everything checked before anything is created, and what is
 //! done with them afterwards. Each change ends with its post-condition, seen at the operator and at Flink.
 
+mod anew;
 mod application;
 mod artifact;
 mod change;

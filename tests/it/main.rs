@@ -16,6 +16,8 @@ mod image;
 mod input;
 mod jobs;
 mod real;
+#[cfg(unix)]
+mod signals;
 mod sql;
 mod topics;
 mod ui;

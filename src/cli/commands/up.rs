@@ -52,6 +52,8 @@ pub(super) async fn preflight(session: &Session, profile: &Profile) -> Result<()
 
 /// Plans and carries the plan out.
 pub(super) async fn bring_up(session: &Session, context: &Context, events: &EventSink) -> Result<String> {
+    // a part that stands still would be waited for in vain
+    super::test::recover(context, &|what| events.note(what)).await?;
     let prepared = environment::prepare(context).await?;
     let noop = prepared.plan.is_noop();
     for note in &prepared.plan.notes {

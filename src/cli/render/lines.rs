@@ -160,8 +160,19 @@ pub(super) fn end_line(kind: &EventKind, style: Style) -> Option<String> {
             )
         }
         EventKind::Note { message } => format!("{}  {message}", style.dim("note")),
-        EventKind::CasesReady { total, side_by_side } if *side_by_side > 1 => {
-            format!("{} {total} cases, {side_by_side} side by side", style.dim("cases"))
+        EventKind::CasesReady {
+            total,
+            side_by_side,
+            alone,
+        } if *side_by_side > 1 => {
+            let alone = match alone {
+                0 => String::new(),
+                alone => format!(", {alone} with faults alone after them"),
+            };
+            format!(
+                "{} {total} cases, {side_by_side} side by side{alone}",
+                style.dim("cases")
+            )
         }
         EventKind::CaseStarted { case } => format!("{} {case}", style.dim("case ")),
         EventKind::CaseFinished {

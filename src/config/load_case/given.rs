@@ -4,9 +4,10 @@ use super::Reader;
 use super::topics::{in_partition, record_format, topic};
 use crate::config::case::{Given, Record, RecordFormat};
 use crate::config::json::Json;
+use crate::config::pack::Records;
 use crate::config::raw_case::{Form, RawCase};
 use crate::config::records::{self, Side, Written, bytes};
-use crate::config::yaml::Node;
+use crate::config::yaml::{Entry, Node};
 use crate::diag::{Failure, Reason, Result};
 
 /// More partitions than that are a slip of the finger on one broker.
@@ -31,31 +32,44 @@ impl Reader<'_> {
                 problems.push(failure);
                 RecordFormat::Json
             });
-            let mut written = self.records(entry, Side::Given, problems);
-            if let Some(close) = entry.node.entry("close").filter(|_| long.is_some()) {
-                let mut one = Vec::new();
-                records::of_node(&close.node, Side::Given, &mut one, problems);
-                for partition in 0..partitions {
-                    written.extend(one.iter().map(|w| Written {
-                        record: Record {
-                            partition: Some(partition),
-                            ..w.record.clone()
-                        },
-                        place: w.place.clone(),
-                    }));
-                }
-            }
-            for one in &written {
-                problems.extend(sendable(one, partitions, &format).err());
-            }
+            let records = self.to_send(entry, partitions, &format, problems);
             all.push(Given {
                 topic: entry.key.clone(),
                 partitions,
                 format,
-                records: written.into_iter().map(|written| written.record).collect(),
+                records,
             });
         }
         all
+    }
+
+    /// The records that go into a topic, each of which can be sent: the list or the file, then those that close it.
+    pub(super) fn to_send(
+        &self,
+        entry: &Entry,
+        partitions: u32,
+        format: &RecordFormat,
+        problems: &mut Vec<Failure>,
+    ) -> Records {
+        let mut written = self.records(entry, Side::Given, problems);
+        // a list has no keys
+        if let Some(close) = entry.node.entry("close") {
+            let mut one = Vec::new();
+            records::of_node(&close.node, Side::Given, &mut one, problems);
+            for partition in 0..partitions {
+                written.extend(one.iter().map(|w| Written {
+                    record: Record {
+                        partition: Some(partition),
+                        ..w.record.clone()
+                    },
+                    place: w.place.clone(),
+                }));
+            }
+        }
+        for one in &written {
+            problems.extend(sendable(one, partitions, format).err());
+        }
+        written.into_iter().map(|written| written.record).collect()
     }
 }
 

@@ -4,6 +4,7 @@ mod expect;
 mod given;
 mod matrix;
 mod script;
+mod steps;
 mod topics;
 
 use std::cell::RefCell;
@@ -155,9 +156,14 @@ impl Case {
         let given = reader.given(&raw, &mut problems);
         let expect = reader.expect(&raw, whole, &mut problems);
         let forbid = reader.forbid(&raw, &mut problems);
-        let script = reader.script(&raw.sql).map_err(|failure| problems.push(failure)).ok();
-        if let Some(script) = script.as_ref().filter(|_| whole) {
-            used.extend(reader.placeholders(script, &mut problems));
+        let script = reader.script(&raw.sql, tree.locate("sql"));
+        let script = script.map_err(|failure| problems.push(failure)).ok();
+        let within = raw.within.map_or(WITHIN, |span| span.0);
+        let mut scripts: Vec<_> = script.iter().cloned().collect();
+        let steps = reader.steps(&raw.steps, (&given, within), &mut scripts, &mut problems);
+        let job = reader.job(raw.job.as_ref(), whole, &mut problems);
+        if script.is_some() && whole {
+            used.extend(reader.placeholders(&scripts, &mut problems));
         }
         let (Some(script), true) = (script, problems.is_empty()) else {
             return Err(problems);
@@ -173,7 +179,10 @@ impl Case {
             given,
             expect,
             forbid,
-            within: raw.within.map_or(WITHIN, |span| span.0),
+            steps,
+            job,
+            needs: raw.needs,
+            within,
             tags: raw.tags,
             skip: raw.skip,
             vars,

@@ -11,25 +11,36 @@ use crate::diag::{Failure, Reason, Result};
 use crate::sql;
 
 impl Reader<'_> {
-    pub(super) fn script(&self, name: &str) -> Result<Arc<Source>> {
-        let source = self.read(name, self.tree.locate("sql"))?;
+    /// Reads a script that the case names at `place`.
+    pub(super) fn script(&self, name: &str, place: &Place) -> Result<Arc<Source>> {
+        let source = self.read(name, place)?;
         sql::lint(&source.text).map_err(|problem| problem_at(&source, problem))?;
         Ok(source)
     }
 
-    /// Checks that the script names the topics of the case, and no other; tells which values it uses.
-    pub(super) fn placeholders(&self, source: &Arc<Source>, problems: &mut Vec<Failure>) -> BTreeSet<String> {
-        let topics: Vec<&Entry> = ["given", "expect", "forbid"]
+    /// Checks that the scripts name no topic but those of the case, and each of them at least once; tells which values they
+    /// use.
+    pub(super) fn placeholders(&self, scripts: &[Arc<Source>], problems: &mut Vec<Failure>) -> BTreeSet<String> {
+        let mut topics: Vec<&Entry> = ["given", "expect", "forbid"]
             .iter()
             .filter_map(|part| self.tree.get(part))
             .flat_map(Node::entries)
             .collect();
+        let steps = self.tree.get("steps").map(Node::items).unwrap_or_default();
+        topics.extend(steps.iter().filter_map(|step| step.get("feed")).flat_map(Node::entries));
         let mut known: Vec<String> = topics.iter().map(|entry| format!("topic.{}", entry.key)).collect();
         known.push("kafka.bootstrap".to_owned());
         known.extend(self.vars.keys().map(|name| format!("var.{name}")));
         known.dedup();
-        let found = sql::placeholders(&source.text);
-        for placeholder in &found {
+        let found: Vec<_> = scripts
+            .iter()
+            .flat_map(|source| {
+                sql::placeholders(&source.text)
+                    .into_iter()
+                    .map(move |one| (source, one))
+            })
+            .collect();
+        for (source, placeholder) in &found {
             // the SQL runner puts in what has a default: the environment of the cluster's pods may have it
             if placeholder.has_default() || known.iter().any(|name| name == placeholder.name) {
                 continue;
@@ -54,20 +65,21 @@ impl Reader<'_> {
             if told.insert(&entry.key)
                 && !found
                     .iter()
-                    .any(|placeholder| placeholder.name.strip_prefix("topic.") == Some(&entry.key))
+                    .any(|(_, placeholder)| placeholder.name.strip_prefix("topic.") == Some(&entry.key))
             {
                 let message = format!("the script does not use the topic `{}`", entry.key);
+                let file = scripts.first().map(|source| source.file.display().to_string());
                 let next = format!(
                     "write '${{topic.{}}}' where {} names the topic: each case has topics of its own",
                     entry.key,
-                    source.file.display()
+                    file.unwrap_or_default()
                 );
                 problems.push(entry.place.failure(Reason::CaseInvalid, message).next(next));
             }
         }
         let vars = found
             .iter()
-            .filter_map(|placeholder| placeholder.name.strip_prefix("var."));
+            .filter_map(|(_, placeholder)| placeholder.name.strip_prefix("var."));
         vars.map(str::to_owned).collect()
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn summary() -> Summary {
             mark("step", "job", 120, 2400, true),
             mark("read", "3 from totals", 2500, 2500, true),
             mark("checkpoint", "1 COMPLETED", 2000, 2030, true),
+            mark("fault", "2. kill taskmanager", 2600, 2900, true),
         ],
         ..report("good", Verdict::Pass)
     });

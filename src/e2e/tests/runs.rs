@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{RunOptions, Summary, Target, run_cases};
 use super::record;
-use crate::config::{Case, Expectation, Given, Match, RecordFormat};
+use crate::config::{
+    Action, Case, Expectation, Fact, Feed, Given, JobExpectation, JobState, Match, Need, Part, RecordFormat, Step,
+};
 use crate::diag::Reason;
 use crate::event::{Event, EventKind, EventSink, Verdict};
 use crate::flink::fake::{Behaviour, Fake};
@@ -97,6 +99,8 @@ impl World {
             namespace: "flink".to_owned(),
             session: "session".to_owned(),
             operator: None,
+            kafka: None,
+            engine: None,
             kafka_local: broker.bootstrap_servers(),
             kafka_internal: "kafka:9092".to_owned(),
         };
@@ -431,4 +435,121 @@ async fn what_failed_is_kept_and_told_if_that_is_asked_for() {
         !std::fs::exists(evidence.join("seen-orders.jsonl")).unwrap(),
         "what was given is not read"
     );
+}
+
+/// A step at a place.
+fn step(action: Action) -> Step {
+    Step {
+        action,
+        within: Duration::from_secs(60),
+        line: 12,
+        column: 5,
+    }
+}
+
+fn feed(amount: i32, rate: Option<f64>) -> Action {
+    Action::Feed(vec![Feed {
+        given: Given {
+            topic: "orders".to_owned(),
+            partitions: 1,
+            format: RecordFormat::Json,
+            records: vec![record(None, json!({"amount": amount}), 7)].into(),
+        },
+        rate,
+    }])
+}
+
+#[tokio::test]
+async fn steps_feed_and_wait_and_the_job_is_looked_at() {
+    let world = World::new(Behaviour::Runs).await;
+    let mut stepped = case(17);
+    // the job adds up as soon as it has two
+    stepped.given[0].records = vec![record(None, json!({"amount": 10}), 5)].into();
+    let records = |count| Fact::Records {
+        topic: "totals".to_owned(),
+        count,
+    };
+    stepped.steps = vec![
+        step(Action::Await(Fact::State(JobState::Running))),
+        step(feed(7, Some(1000.0))),
+        step(Action::Await(Fact::Fed)),
+        step(Action::Await(records(2))),
+    ];
+    stepped.job.state = Some(JobState::Running);
+    let mut failed = stepped.clone();
+    failed.job = JobExpectation {
+        state: Some(JobState::Finished),
+        line: 20,
+        ..JobExpectation::default()
+    };
+    let summary = world.run(vec![stepped, failed], &CancellationToken::new()).await;
+    assert_eq!((summary.passed, summary.failed), (1, 1), "{:?}", summary.cases);
+    let marks = |label: &str| {
+        summary.cases[0]
+            .marks
+            .iter()
+            .any(|m| m.kind == "step" && m.label == label)
+    };
+    assert!(marks("1. await RUNNING") && marks("feeding orders") && marks("4. await 2 records in totals"));
+    assert_eq!(
+        summary.cases[1].detail,
+        ["job: expected FINISHED, seen RUNNING, tasks: 2 RUNNING  (line 20)"]
+    );
+    assert_eq!(world.left().await, Vec::<String>::new());
+    world.verdicts();
+}
+
+#[tokio::test]
+async fn a_step_that_fails_is_told_with_its_place_and_leaves_nothing() {
+    let world = World::new(Behaviour::Runs).await;
+    let mut late = case(17);
+    late.steps = vec![
+        step(Action::Await(Fact::State(JobState::Running))),
+        Step {
+            within: Duration::from_millis(300),
+            ..step(Action::Await(Fact::State(JobState::Failed)))
+        },
+    ];
+    let mut faulty = case(17);
+    // no engine: no process can be killed, and nothing is hit
+    faulty.steps = vec![step(Action::Kill(Part::JobManager))];
+    let mut careful = faulty.clone();
+    careful.needs = vec![Need::Ha];
+    let summary = world.run(vec![late, faulty, careful], &CancellationToken::new()).await;
+    assert_eq!((summary.errors, summary.set_aside), (2, 1));
+    let told = |title: usize| summary.cases[title].detail[0].clone();
+    assert!(told(1).starts_with("needs ha: "), "{:?}", summary.cases);
+    assert!(
+        told(0).starts_with("orders.case.yaml:12:5: step 1 (kill jobmanager) cannot be done: "),
+        "{}",
+        told(0)
+    );
+    assert!(
+        told(2).starts_with("orders.case.yaml:12:5: step 2 (await FAILED): not seen within 0.3 s"),
+        "{}",
+        told(2)
+    );
+    assert!(
+        summary.cases[2].detail[1].contains("last seen: Flink: RUNNING"),
+        "{:?}",
+        summary.cases[2].detail
+    );
+    assert_eq!(world.left().await, Vec::<String>::new());
+    world.verdicts();
+}
+
+#[tokio::test]
+async fn a_job_that_ends_while_a_step_waits_is_told_at_once() {
+    let world = World::new(Behaviour::Finishes).await;
+    let mut case = case(17);
+    case.steps = vec![step(Action::Await(Fact::Checkpoint(1)))];
+    let start = std::time::Instant::now();
+    let summary = world.run(vec![case], &CancellationToken::new()).await;
+    assert_eq!(summary.errors, 1);
+    assert!(
+        summary.cases[0].detail[0].contains("the job is FINISHED"),
+        "{:?}",
+        summary.cases[0].detail
+    );
+    assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
 }

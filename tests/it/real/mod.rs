@@ -4,6 +4,7 @@
 
 mod applications;
 mod examples;
+mod faults;
 mod from_nothing;
 mod images;
 mod jobs;

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::config::{Case, Profile, find_cases};
+use crate::config::{Case, Part, Profile, find_cases};
 use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{self, RunOptions, Selection, Summary, Target};
 use crate::environment::{self, Context};
@@ -197,7 +197,10 @@ fn list(session: &Session, cases: &[Case], details: bool) {
         let expected: usize = case.expect.iter().map(|expect| expect.records.len()).sum();
         let told = json!({
             "v": 1, "name": case.name, "file": case.file, "sql": case.sql_file, "tags": case.tags, "skip": case.skip,
-            "vars": case.vars, "topics": case.topics(), "given": given, "expected": expected, "within_s": case.within.as_secs_f64(),
+            "vars": case.vars, "topics": case.topics(), "given": given, "expected": expected,
+            "within_s": case.within.as_secs_f64(),
+            "steps": case.steps.iter().map(|step| step.action.to_string()).collect::<Vec<_>>(),
+            "alone": !case.faults().is_empty(), "faults": case.faults(), "needs": case.needs,
         });
         let tags: String = case.tags.iter().map(|tag| format!(" #{tag}")).collect();
         let skip = case
@@ -206,13 +209,22 @@ fn list(session: &Session, cases: &[Case], details: bool) {
             .map(|why| format!("  (skipped: {why})"))
             .unwrap_or_default();
         let file = case.file.strip_prefix(&session.env.cwd).unwrap_or(&case.file);
-        let mut text = format!("{}  {}{tags}{skip}", file.display(), case.name);
+        let faults: Vec<_> = case.faults().into_iter().map(Part::word).collect();
+        let alone = if faults.is_empty() {
+            String::new()
+        } else {
+            format!("  (alone: it disturbs the {})", faults.join(", the "))
+        };
+        let mut text = format!("{}  {}{tags}{alone}{skip}", file.display(), case.name);
         if details {
             let topics = case.topics().into_iter().collect::<Vec<_>>().join(", ");
             text.push_str(&format!(
                 "\n    topics {topics}; {given} records in, {expected} expected, within {} s",
                 case.within.as_secs_f64()
             ));
+            for (index, step) in case.steps.iter().enumerate() {
+                text.push_str(&format!("\n    {}. {}", index + 1, step.action));
+            }
         }
         session.result(&text, &told);
     }
@@ -299,6 +311,8 @@ pub(super) fn exit_of_failed(session: &Session) -> ExitCode {
 
 /// Where cases run: the environment has to be up.
 pub(super) async fn target(context: &Context) -> Result<Target> {
+    // what a killed run has paused would keep the environment from being ready
+    recover(context, &|what| output::message(&format!("note  {what}"))).await?;
     let status = environment::status(context).await?;
     if !status.ready {
         let why: Vec<_> = status
@@ -321,6 +335,21 @@ pub(super) async fn target(context: &Context) -> Result<Target> {
     target_of_ready(context).await
 }
 
+/// Lets go on what runs have paused that were killed; what happens is told line by line.
+pub(super) async fn recover(context: &Context, tell: &(dyn Fn(String) + Sync)) -> Result<()> {
+    // without a cluster there is nothing paused; the status says so in better words
+    let Ok(client) = context.client().await else {
+        return Ok(());
+    };
+    let namespace = &context.profile.session.namespace;
+    match e2e::recover(&client, namespace, &context.engine, tell).await {
+        Ok(told) => told.into_iter().for_each(tell),
+        Err(failure) if failure.id() == Reason::ClusterUnreachable => {}
+        Err(failure) => return Err(failure),
+    }
+    Ok(())
+}
+
 /// Where cases run in an environment that was just seen to be ready.
 pub(super) async fn target_of_ready(context: &Context) -> Result<Target> {
     let endpoints = environment::listening(context).await?;
@@ -341,6 +370,8 @@ pub(super) async fn target_of_ready(context: &Context) -> Result<Target> {
         namespace: profile.session.namespace.clone(),
         session: profile.session.name.clone(),
         operator: Some(profile.operator.namespace.clone()),
+        kafka: Some(profile.kafka.namespace.clone()),
+        engine: Some(context.engine.clone()),
         kafka_local: local.address.clone(),
         kafka_internal: internal.address.clone(),
     })

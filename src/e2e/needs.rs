@@ -1,0 +1,157 @@
+//! What cases need of the environment, looked at before anything of them is created.
+
+use std::collections::BTreeMap;
+
+use super::Target;
+use crate::config::{Case, Need};
+use crate::diag::{Failure, Reason, Result};
+use crate::flink::Rest;
+
+/// What a session cluster has, by Flink's own settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Has {
+    ha: bool,
+    savepoints: bool,
+}
+
+/// What keeps a case from being run.
+#[derive(Debug)]
+pub(super) enum Lack {
+    /// It says itself that it needs it: it is skipped, for this reason.
+    Said(String),
+    /// It does not: that is an error.
+    Unsaid(Failure),
+}
+
+/// What the session cluster has; asked only if a case needs anything.
+///
+/// # Errors
+/// [`Reason::FlinkUnreachable`].
+pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
+    let needs = |case: &Case| !case.needs.is_empty() || case.steps.iter().any(|step| step.action.need().is_some());
+    if !cases.iter().any(|case| case.skip.is_none() && needs(case)) {
+        return Ok(Has::default());
+    }
+    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let answer = rest.get("/jobmanager/config").await?.unwrap_or_default();
+    let entries = answer.as_array().into_iter().flatten();
+    let settings: BTreeMap<_, _> = entries
+        .filter_map(|one| Some((one["key"].as_str()?, one["value"].as_str()?)))
+        .collect();
+    Ok(has(&settings))
+}
+
+fn has(settings: &BTreeMap<&str, &str>) -> Has {
+    let said = |key: &str| settings.get(key).copied().filter(|value| !value.is_empty());
+    let either = |key: &str, older: &str| said(key).or_else(|| said(older)).is_some();
+    let ha = said("high-availability.type").or_else(|| said("high-availability"));
+    Has {
+        ha: ha.is_some_and(|kind| !kind.eq_ignore_ascii_case("none")),
+        // the operator takes no savepoint of a job without a folder for its checkpoints
+        savepoints: either("execution.checkpointing.savepoint-dir", "state.savepoints.dir")
+            && either("execution.checkpointing.dir", "state.checkpoints.dir"),
+    }
+}
+
+impl Has {
+    fn is_there(self, need: Need) -> bool {
+        match need {
+            Need::Ha => self.ha,
+            Need::Savepoints => self.savepoints,
+        }
+    }
+
+    /// What a case lacks; `None` if nothing.
+    pub(super) fn lack(self, case: &Case) -> Option<Lack> {
+        if let Some(need) = case.needs.iter().copied().find(|need| !self.is_there(*need)) {
+            return Some(Lack::Said(format!("needs {}: {}", need.word(), missing(need))));
+        }
+        let step = case.steps.iter().enumerate().find_map(|(index, step)| {
+            let need = step.action.need().filter(|need| !self.is_there(*need))?;
+            Some((index + 1, step, need))
+        });
+        let (number, step, need) = step?;
+        let message = format!("step {number} ({}) cannot be done: {}", step.action, missing(need));
+        let failure = Failure::new(reason(need), message)
+            .at(case.file.clone(), step.line, step.column)
+            .next(format!(
+                "set `flink: {{state: {{{}}}}}` in the profile, then `dev up`",
+                cure(need)
+            ))
+            .next(format!(
+                "or write `needs: [{}]` into the case: then it is skipped where there is none",
+                need.word()
+            ));
+        Some(Lack::Unsaid(failure))
+    }
+}
+
+fn reason(need: Need) -> Reason {
+    match need {
+        Need::Ha => Reason::ConfigInvalid,
+        Need::Savepoints => Reason::StatePathMissing,
+    }
+}
+
+fn setting(need: Need) -> &'static str {
+    match need {
+        Need::Ha => "high-availability.type",
+        Need::Savepoints => "execution.checkpointing.savepoint-dir` and `execution.checkpointing.dir",
+    }
+}
+
+/// What a profile says of its state that gives it.
+fn cure(need: Need) -> &'static str {
+    match need {
+        Need::Ha => "high_availability: true",
+        Need::Savepoints => "volume: node",
+    }
+}
+
+fn missing(need: Need) -> String {
+    let what = match need {
+        Need::Ha => "a JobManager that dies takes its jobs along",
+        Need::Savepoints => "there is no place for state",
+    };
+    format!("{what}, the session cluster does not set `{}`", setting(need))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Action, Part, Step};
+    use crate::e2e::tests::plain_case;
+
+    fn killing(needs: Vec<Need>) -> Case {
+        let step = Step {
+            action: Action::Kill(Part::JobManager),
+            within: std::time::Duration::from_secs(1),
+            line: 4,
+            column: 5,
+        };
+        Case {
+            steps: vec![step],
+            needs,
+            ..plain_case()
+        }
+    }
+
+    #[test]
+    fn what_is_lacking_is_an_error_at_its_step_or_a_skip_if_the_case_says_so() {
+        let none = has(&BTreeMap::from([("high-availability.type", "NONE")]));
+        let Some(Lack::Unsaid(failure)) = none.lack(&killing(Vec::new())) else {
+            panic!("it is an error");
+        };
+        assert_eq!(
+            failure.to_string(),
+            "plain.test.yaml:4:5: step 1 (kill jobmanager) cannot be done: a JobManager that dies takes its jobs along, \
+             the session cluster does not set `high-availability.type`"
+        );
+        assert!(matches!(none.lack(&killing(vec![Need::Ha])), Some(Lack::Said(_))));
+        let ha = has(&BTreeMap::from([("high-availability.type", "kubernetes")]));
+        assert!(ha.lack(&killing(Vec::new())).is_none() && none.lack(&plain_case()).is_none());
+        assert!(
+            matches!(ha.lack(&killing(vec![Need::Savepoints])), Some(Lack::Said(why)) if why.contains("savepoint-dir"))
+        );
+    }
+}
