@@ -66,8 +66,8 @@ impl PythonCode {
     /// beside it that it imports.
     ///
     /// # Errors
-    /// As [`modules::files`].
-    pub(super) fn in_session(&self) -> Result<Program> {
+    /// [`crate::diag::Reason::FileUnreadable`]; [`crate::diag::Reason::Usage`] if they are more than a job's object takes.
+    pub fn in_session(&self) -> Result<Program> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let mut args = Vec::new();
         for (path, text) in modules::files(&self.path, &self.shown)? {
@@ -108,6 +108,11 @@ impl Code {
             Self::Sql(script) => Some(script),
             Self::Jar(_) | Self::Python(_) => None,
         }
+    }
+
+    /// Does `work`; its failure comes without what must not be repeated.
+    pub(super) async fn masking<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        work.await.map_err(|failure| self.masked(failure))
     }
 
     /// A failure without what must not be repeated.

@@ -153,7 +153,8 @@ async fn start(
     let stage = |id: &str, title: String| Stage::start(events, cancel, id, title);
     let checking = stage("check", format!("check {}", wanted.code.file().display()));
     let cx = checking.cx().clone();
-    let checks = unless_interrupted(cancel, check::check(place, workshop, wanted, &cx));
+    let checks = wanted.code.masking(check::check(place, workshop, wanted, &cx));
+    let checks = unless_interrupted(cancel, checks);
     let Checked { draft, old, .. } = checking.run(checks, |seen: &Checked| seen.told.clone()).await?;
     if let Some(draft) = &draft {
         draft.notes().iter().for_each(|note| events.note(note.clone()));

@@ -110,7 +110,9 @@ async fn change(
         let told = [told, topics].into_iter().filter(|part| !part.is_empty());
         Ok((before, mode, draft, told.collect::<Vec<_>>().join(", ")))
     };
-    let (before, mode, draft, _) = checking.run(checks, |seen| seen.3.clone()).await?;
+    let (before, mode, draft, _) = checking
+        .run(upgrade.code.masking(checks), |seen| seen.3.clone())
+        .await?;
     if let Some(draft) = &draft {
         draft.notes().iter().for_each(|note| events.note(note.clone()));
     }
@@ -160,7 +162,7 @@ async fn change(
         Some(kept) => format!("{} from {}", done.state, kept.path),
         None => format!("{}, began anew", done.state),
     };
-    match changing.run(work, told).await {
+    match changing.run(upgrade.code.masking(work), told).await {
         Ok(done) => Ok(done),
         Err(failure) => Err(with_state(job, upgrade, failure).await),
     }
