@@ -78,7 +78,7 @@ pub(super) fn find(env: &Env) -> Result<Endpoint> {
     if let Some(name) = context.filter(|name| name != "default") {
         return of_context(env, &name);
     }
-    Ok(Endpoint::Unix(usual_socket(env)))
+    Ok(Endpoint::Unix(usual_socket(env, Path::new("/var/run/docker.sock"))))
 }
 
 fn config_dir(env: &Env) -> PathBuf {
@@ -137,18 +137,29 @@ fn parse(host: &str, certificates: Option<PathBuf>, from: &str) -> Result<Endpoi
     }
 }
 
-fn usual_socket(env: &Env) -> PathBuf {
-    let system = PathBuf::from("/var/run/docker.sock");
-    let mut others = Vec::new();
+/// Where an engine listens if nothing is said: at `system`, or where rootless engines and those of desktops do. One that
+/// this user may open comes before one that is only there, as the system's is beside a rootless one.
+pub(crate) fn usual_socket(env: &Env, system: &Path) -> PathBuf {
+    let mut places = vec![system.to_owned()];
     if let Some(runtime) = env.var("XDG_RUNTIME_DIR") {
-        others.push(Path::new(runtime).join("docker.sock")); // rootless
+        places.push(Path::new(runtime).join("docker.sock")); // rootless
     }
-    others.push(env.home.join(".docker/run/docker.sock")); // Docker Desktop
-    others.push(env.home.join(".colima/default/docker.sock"));
-    std::iter::once(system.clone())
-        .chain(others)
-        .find(|path| path.exists())
-        .unwrap_or(system)
+    places.push(env.home.join(".docker/run/docker.sock")); // Docker Desktop
+    places.push(env.home.join(".colima/default/docker.sock"));
+    let usable = places.iter().find(|path| may_open(path));
+    let found = usable.or_else(|| places.iter().find(|path| path.exists()));
+    found.map_or_else(|| system.to_owned(), Clone::clone)
+}
+
+#[cfg(unix)]
+fn may_open(path: &Path) -> bool {
+    use nix::unistd::{AccessFlags, access};
+    access(path, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn may_open(path: &Path) -> bool {
+    path.exists()
 }
 
 #[cfg(test)]
@@ -197,6 +208,22 @@ mod tests {
         let failure = found(&[("DOCKER_HOST", "ssh://u@h")]).unwrap_err();
         assert_eq!(failure.id(), Reason::EngineUnreachable);
         assert!(failure.to_string().contains("ssh://u@h"), "{failure}");
+    }
+
+    #[test]
+    fn a_socket_that_may_be_opened_comes_before_one_that_is_only_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (system, rootless) = (dir.path().join("system.sock"), dir.path().join("docker.sock"));
+        let env = env(dir.path(), &[("XDG_RUNTIME_DIR", dir.path().to_str().unwrap())]);
+        assert_eq!(usual_socket(&env, &system), system, "none is there");
+        fs_err::write(&rootless, "").unwrap();
+        assert_eq!(usual_socket(&env, &system), rootless);
+        // root may open all, so that there a link that leads nowhere stands for what may not be opened
+        std::os::unix::fs::symlink(dir.path().join("gone"), &system).unwrap();
+        assert_eq!(usual_socket(&env, &system), rootless);
+        fs_err::remove_file(&system).unwrap();
+        fs_err::write(&system, "").unwrap();
+        assert_eq!(usual_socket(&env, &system), system, "the usual one, if it may be used");
     }
 
     #[test]

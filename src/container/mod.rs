@@ -27,6 +27,7 @@ use crate::env::Env;
 
 pub use build::{Build, Built};
 pub use context::Context;
+pub(crate) use endpoint::usual_socket;
 pub use exec::{ExecOutput, ExecSession, Stdin};
 pub use files::PathEntry;
 pub use images::EngineImage;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::paths::Paths;
+use crate::container::usual_socket;
 use crate::env::Env;
 
 /// Where the engine is expected, and whether it is the default place (so that a daemon started by us listens there).
@@ -16,14 +17,8 @@ pub(super) fn endpoint(env: &Env, paths: &Paths) -> (String, bool) {
         let ours = host == paths.endpoint();
         return (host, ours);
     }
-    let places = [
-        env.home.join(".docker/run/docker.sock"),
-        env.home.join(".colima/default/docker.sock"),
-    ];
-    match places.iter().find(|p| !paths.socket.exists() && p.exists()) {
-        Some(place) => (format!("unix://{}", place.display()), false),
-        None => (paths.endpoint(), true),
-    }
+    let socket = usual_socket(env, &paths.socket);
+    (format!("unix://{}", socket.display()), socket == paths.socket)
 }
 
 /// The endpoint of the Docker context in use; `None` for the default one.
