@@ -17,16 +17,16 @@ def loud(text):
     return text.upper() + "!"
 
 
-def main(bootstrap="kafka.kafka:9092"):
+def main(bootstrap="kafka.kafka:9092", source="orders", sink="loud_orders"):
     environment = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
     environment.create_temporary_function("loud", loud)
     environment.execute_sql(f"""
         CREATE TABLE orders (region STRING, amount INT) WITH (
-          'connector' = 'kafka', 'topic' = 'orders', 'properties.bootstrap.servers' = '{bootstrap}',
+          'connector' = 'kafka', 'topic' = '{source}', 'properties.bootstrap.servers' = '{bootstrap}',
           'scan.startup.mode' = 'earliest-offset', 'format' = 'json')""")
     environment.execute_sql(f"""
         CREATE TABLE loud_orders (region STRING, amount INT) WITH (
-          'connector' = 'kafka', 'topic' = 'loud_orders', 'properties.bootstrap.servers' = '{bootstrap}', 'format' = 'json')""")
+          'connector' = 'kafka', 'topic' = '{sink}', 'properties.bootstrap.servers' = '{bootstrap}', 'format' = 'json')""")
     # in a session cluster a job is started and not waited for; all INSERTs of it belong into one statement set
     job = environment.create_statement_set()
     job.add_insert_sql("INSERT INTO loud_orders SELECT loud(region), amount FROM orders")

@@ -7,22 +7,21 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::hook::{Collect, Hook};
 use super::json::Json;
-
 use super::pack::Records;
+use super::program::CaseProgram;
 use super::steps::{Action, Feed, JobExpectation, Need, Part, Step};
 
-/// A test case: records in, a SQL script, records out.
+/// A test case: records in, a program, records out.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Case {
     /// Its name.
     pub name: String,
     /// The file it was read from.
     pub file: PathBuf,
-    /// The SQL script's file.
-    pub sql_file: PathBuf,
-    /// The SQL script as written; `${topic.NAME}` and `${kafka.bootstrap}` are put in when the case runs.
-    pub sql: String,
+    /// What it runs.
+    pub program: CaseProgram,
     /// Records that are produced, by topic (as named in the case).
     pub given: Vec<Given>,
     /// What must come out, by topic.
@@ -39,17 +38,29 @@ pub struct Case {
     pub within: Duration,
     /// Words by which cases are chosen.
     pub tags: Vec<String>,
+    /// What is done before it.
+    pub setup: Vec<Hook>,
+    /// What is done after its verdict, whatever that is.
+    pub teardown: Vec<Hook>,
+    /// The evidence that is gathered if it does not pass; all if nothing is said.
+    pub collect: Option<Vec<Collect>>,
     /// Why it is not to be run, if so.
     pub skip: Option<String>,
     /// What `${var.NAME}` in the script stands for.
     pub vars: BTreeMap<String, String>,
     /// Whether it is one of several cases of its file.
     pub of_matrix: bool,
-    /// The other files that it was read from: the script, and files of records.
+    /// The other files that it was read from: its program, and files of records.
     pub files: Vec<PathBuf>,
 }
 
 impl Case {
+    /// Whether a piece of evidence of this name is to be kept.
+    pub fn collects(&self, name: &str) -> bool {
+        let collect = self.collect.as_ref();
+        Collect::of(name).is_none_or(|piece| collect.is_none_or(|pieces| pieces.contains(&piece)))
+    }
+
     /// All its topics, each once, in order of their names.
     pub fn topics(&self) -> BTreeSet<&str> {
         let given = self.given.iter().map(|g| g.topic.as_str());
@@ -124,6 +135,9 @@ pub struct Record {
 pub struct Expectation {
     /// The topic's name in the case.
     pub topic: String,
+    /// The topic's partitions, where they are said here and not with what is given to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions: Option<u32>,
     /// How records are compared.
     pub mode: Match,
     /// Whether fields that are not named count.

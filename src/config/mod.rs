@@ -7,6 +7,7 @@ pub(crate) mod csv;
 mod decode;
 mod find;
 mod flow;
+mod hook;
 mod json;
 mod layer;
 mod load;
@@ -14,6 +15,7 @@ mod load_case;
 mod mismatch;
 mod pack;
 mod profile;
+mod program;
 mod raw_case;
 mod raw_profile;
 mod raw_steps;
@@ -34,6 +36,7 @@ mod yaml;
 pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
 pub use find::{CASE_SUFFIX, find_cases};
+pub use hook::{Collect, Hook, HookAction};
 pub use json::{Json, Number};
 pub(crate) use json::{quoted, write_list, write_map};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
@@ -42,6 +45,7 @@ pub use profile::{
     CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
     State, StateBackend, StateVolume, Webhook,
 };
+pub use program::{CaseProgram, JarFrom};
 pub(crate) use records::{FORMS, bytes};
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};

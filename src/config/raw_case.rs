@@ -11,15 +11,24 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::case::{Fields, Match};
+use super::hook::{Collect, RawHook};
 use super::raw_steps::{RawJob, RawStep};
 use super::steps::Need;
 use super::units::{Format, Span};
 
-/// A test case of `dev`: records in, a SQL script, records out. Each case has topics of its own; the script names them
-/// as `${topic.NAME}`, and the brokers as `${kafka.bootstrap}`.
+/// A test case of `dev`: records in, a SQL script (or a program of a jar, or in Python), records out. Each case has topics
+/// of its own; the script, or `args`, names them as `${topic.NAME}`, and the brokers as `${kafka.bootstrap}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Test case of dev")]
+#[schemars(
+    title = "Test case of dev",
+    extend("anyOf" = [
+        {"required": ["sql"]},
+        {"required": ["jar"]},
+        {"required": ["project"]},
+        {"required": ["python"]}
+    ])
+)]
 pub(super) struct RawCase {
     /// The version of this format, 1.
     #[expect(dead_code, reason = "checked before the rest is read")]
@@ -27,7 +36,21 @@ pub(super) struct RawCase {
     /// The name of the case; that of the file if there is none.
     pub(super) name: Option<String>,
     /// The file of the SQL script, relative to this file.
-    pub(super) sql: String,
+    pub(super) sql: Option<String>,
+    /// A jar, relative to this file: the program to be run; beside `sql`, what the script needs, such as the classes of
+    /// its functions.
+    pub(super) jar: Option<String>,
+    /// The folder of a Maven or Gradle project instead, relative to this file: it is built first, and its jar is taken.
+    pub(super) project: Option<String>,
+    /// The class of the jar that starts the job; the one that its manifest names if nothing is said.
+    pub(super) class: Option<String>,
+    /// The file of a Python program, relative to this file; modules beside it that it imports go with it. The session
+    /// cluster has to have Python.
+    pub(super) python: Option<String>,
+    /// What the program is given.
+    #[serde(default)]
+    #[schemars(with = "Vec<RawValue>")]
+    pub(super) args: Vec<String>,
     /// What goes into the topics, by the topic's name, before the job is looked at.
     #[serde(default)]
     pub(super) given: BTreeMap<String, Form<RawGiven>>,
@@ -58,6 +81,15 @@ pub(super) struct RawCase {
     #[schemars(with = "Option<RawMatrix>")]
     #[expect(dead_code, reason = "read from the tree, before the rest is decoded")]
     pub(super) matrix: Option<Matrix>,
+    /// What is done before the job is submitted and records are sent, in order; the topics are there. What fails is an
+    /// error of the case.
+    #[serde(default)]
+    pub(super) setup: Vec<RawHook>,
+    /// What is done after the verdict, whatever it is, also after Ctrl-C; the job still runs, the topics are there.
+    #[serde(default)]
+    pub(super) teardown: Vec<RawHook>,
+    /// The evidence that is gathered if the case does not pass; all of it if nothing is said.
+    pub(super) collect: Option<Vec<Collect>>,
     /// Words by which cases are chosen: `dev test --tag WORD`.
     #[serde(default)]
     pub(super) tags: Vec<String>,
@@ -154,6 +186,9 @@ pub(super) struct RawGiven {
 #[serde(deny_unknown_fields)]
 #[schemars(inline, extend("oneOf" = [{"required": ["records"]}, {"required": ["file"]}]))]
 pub(super) struct RawExpectation {
+    /// The partitions of a topic into which nothing is given; 1 if nothing is said.
+    #[schemars(range(min = 1, max = 100), extend("default" = 1))]
+    pub(super) partitions: Option<u32>,
     /// How records are compared; `unordered` if nothing is said.
     #[serde(rename = "match")]
     #[schemars(extend("default" = "unordered"))]

@@ -24,7 +24,7 @@ pub fn profile_schema() -> Value {
 pub fn case_schema() -> Value {
     let mut schema = generated::<RawCase>("urn:flink-dev:case:1");
     // it is read as if it could be left out, so that its absence is told in better words
-    schema["required"] = json!(["version", "sql", "expect"]);
+    schema["required"] = json!(["version", "expect"]);
     schema
 }
 

@@ -178,6 +178,8 @@ pub enum Need {
     Ha,
     /// A folder for savepoints (`execution.checkpointing.savepoint-dir`).
     Savepoints,
+    /// A session cluster whose image has Python (`session: {python: true}`).
+    Python,
 }
 
 impl Need {
@@ -186,6 +188,7 @@ impl Need {
         match self {
             Self::Ha => "ha",
             Self::Savepoints => "savepoints",
+            Self::Python => "python",
         }
     }
 }

@@ -92,8 +92,8 @@ fn all_errors_of_a_case_are_told_at_once() {
 fn a_case_is_read_with_all_its_keys() {
     let case = Case::load(Path::new("tests/corpus/good/all-keys.test.yaml")).unwrap();
     assert_eq!(case.name, "every key of a case");
-    assert_eq!(case.sql_file, Path::new("tests/corpus/good/sql/orders.sql"));
-    assert!(case.sql.starts_with("CREATE TABLE orders"));
+    assert_eq!(case.program.file(), Path::new("tests/corpus/good/sql/orders.sql"));
+    assert!(case.program.script().starts_with("CREATE TABLE orders"));
     assert_eq!(case.within, Duration::from_secs(90));
     let [given] = case.given.as_slice() else {
         panic!("{:?}", case.given)
@@ -180,7 +180,7 @@ fn a_case_within_the_program_is_read_like_a_file() {
                INSERT INTO o SELECT 1;";
     let case = Case::parse(Path::new("demo/x.test.yaml"), text, &[("q.sql", sql)]).unwrap();
     assert_eq!(
-        (case.name.as_str(), case.sql_file.as_path()),
+        (case.name.as_str(), case.program.file()),
         ("x", Path::new("demo/q.sql"))
     );
     let warnings: Vec<String> = case.warnings().iter().map(ToString::to_string).collect();

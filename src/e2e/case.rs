@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -15,20 +15,22 @@ use super::case_step::CaseStep;
 use super::compare::Board;
 use super::faults::Faults;
 use super::forbid::Fence;
+use super::hooks::play as play_hooks;
 use super::journal::Journal;
 use super::lease::LABEL_RUN;
 use super::names::Names;
 use super::settle::Settle;
 use super::snapshots;
 use super::steps::{Stage, play, unmet};
-use super::substitute::{Script, substitute_all};
+use super::substitute::{Script, args, substitute_all};
 use super::value::{encode, encode_key};
 use super::verdict::Boards;
-use crate::config::{Case, Given, JobState, Need};
+use crate::config::{Case, CaseProgram, Given, JobState, Need};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::Done;
 use crate::event::EventSink;
-use crate::flink::{JobSpec, Phase, SessionJob, UpgradeMode};
+use crate::flink::{JobSpec, Phase, Program, SessionJob, UpgradeMode};
+use crate::job::{Depot, PythonCode, put_jar};
 use crate::kafka::{Fetched, Message, Reader, Topic, TopicClient};
 
 /// How long records are read before they are compared.
@@ -56,6 +58,10 @@ pub(super) struct Prepared {
     /// What it is called in events and reports.
     pub(super) title: String,
     pub(super) script: Script,
+    /// What a program is given.
+    args: Vec<String>,
+    /// Where the operator finds the program's jar, once it was brought there.
+    jar: OnceLock<String>,
     /// Those that its steps go on with, by their files.
     pub(super) others: Vec<(PathBuf, Script)>,
     /// What happens in it.
@@ -66,12 +72,17 @@ pub(super) struct Prepared {
 /// Names and checks; creates nothing. `title` is what the case is called in events and reports.
 ///
 /// # Errors
-/// As [`substitute`].
+/// As [`substitute_all`].
 pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
     let names = Names::new(run, number, &case.name);
     let (script, others) = substitute_all(case, bootstrap, |topic| names.topic(topic))?;
     let mut partitions: BTreeMap<&str, u32> = case.topics().into_iter().map(|topic| (topic, 1)).collect();
     // what is only fed has one partition, see the configuration
+    let said = case
+        .expect
+        .iter()
+        .filter_map(|e| Some((e.topic.as_str(), e.partitions?)));
+    partitions.extend(said);
     partitions.extend(case.given.iter().map(|g| (g.topic.as_str(), g.partitions.max(1))));
     let topics = partitions
         .iter()
@@ -81,10 +92,12 @@ pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, b
         })
         .collect();
     Ok(Prepared {
+        args: args(case, bootstrap, |topic| names.topic(topic)),
         names,
         topics,
         case: case.clone(),
         title: title.to_owned(),
+        jar: OnceLock::new(),
         script,
         others,
         journal: Arc::new(Journal::new()),
@@ -110,10 +123,16 @@ impl Prepared {
         step("topics", "topics")
             .run(or_cancelled(cancel, topics), |()| self.created_text())
             .await?;
+        play_hooks(self, ("setup", &self.case.setup), target, events, cancel).await?;
+
+        if let Some(jar) = self.case.program.jar() {
+            let bring = or_cancelled(cancel, self.bring(jar.path(), target));
+            step("jar", "jar").run(bring, Clone::clone).await?;
+        }
 
         let submitted = Instant::now();
         let mut job_step = step("job", "job");
-        let spec = self.job_spec();
+        let spec = self.job_spec().inspect_err(|failure| job_step.end(Err(failure)))?;
         let submit = SessionJob::submit(&target.client, &target.namespace, &target.session, &spec);
         let records = messages(&self.names, &self.case.given);
         let produce = or_cancelled(cancel, kafka.produce(records));
@@ -150,7 +169,7 @@ impl Prepared {
                 .await
         }
         .await;
-        let result = result.map_err(|failure| at_users_place(failure, &self.case.sql_file, &self.script));
+        let result = result.map_err(|failure| at_users_place(failure, self.case.program.file(), &self.script));
         let step = expect_step.as_mut().unwrap_or(&mut job_step);
         match &result {
             Ok(Outcome::Pass) => step.end(Ok(Done::Unchanged("all as expected".to_owned()))),
@@ -163,6 +182,20 @@ impl Prepared {
             Err(failure) => step.end(Err(failure)),
         }
         result
+    }
+
+    /// The id of the run that it is of.
+    pub(super) fn run_id(&self) -> &str {
+        &self.run
+    }
+
+    /// What is to be done whatever the verdict is; it is not ended by an interruption, but by the bounds of its steps.
+    ///
+    /// # Errors
+    /// What did not work.
+    pub(super) async fn tear_down(&self, target: &Target, events: &EventSink) -> Result<()> {
+        let never = CancellationToken::new();
+        play_hooks(self, ("teardown", &self.case.teardown), target, events, &never).await
     }
 
     fn created_text(&self) -> String {
@@ -201,20 +234,61 @@ impl Prepared {
         steps.any(|step| step.action.need() == Some(Need::Savepoints))
     }
 
+    /// Brings the program's jar to where the operator fetches it; tells where that is.
+    async fn bring(&self, jar: &Path, target: &Target) -> Result<String> {
+        let (Some(engine), Some(operator)) = (&target.engine, &target.operator) else {
+            return Err(Failure::new(Reason::Internal, "there is no engine to bring a jar with"));
+        };
+        let depot = Depot {
+            client: &target.client,
+            engine,
+            nodes: &target.nodes,
+            operator,
+        };
+        let uri = put_jar(&depot, jar).await?;
+        Ok(self.jar.get_or_init(|| uri).clone())
+    }
+
+    /// A script with the jar that it needs, if it does.
+    pub(super) fn with_jar(&self, script: &Script) -> Program {
+        Program::Sql {
+            script: script.text.clone(),
+            vars: BTreeMap::new(),
+            jar: self.jar.get().cloned(),
+        }
+    }
+
+    fn program(&self) -> Result<Program> {
+        match &self.case.program {
+            CaseProgram::Sql { .. } => Ok(self.with_jar(&self.script)),
+            CaseProgram::Jar { class, .. } => Ok(Program::Class {
+                jar: self.jar.get().cloned(),
+                class: class.clone(),
+                args: self.args.clone(),
+            }),
+            CaseProgram::Python { file, .. } => PythonCode {
+                path: file.clone(),
+                shown: file.clone(),
+                args: self.args.clone(),
+            }
+            .in_session(),
+        }
+    }
+
     /// What is submitted.
-    pub(super) fn job_spec(&self) -> JobSpec {
-        JobSpec {
+    fn job_spec(&self) -> Result<JobSpec> {
+        Ok(JobSpec {
             upgrade_mode: if self.keeps_state() {
                 UpgradeMode::Savepoint
             } else {
                 UpgradeMode::Stateless
             },
             name: self.names.job.clone(),
-            program: self.script.text.clone().into(),
-            script_file: self.case.sql_file.clone(),
+            program: self.program()?,
+            script_file: self.case.program.file().to_owned(),
             labels: BTreeMap::from([(LABEL_RUN.to_owned(), self.run.clone())]),
             ..JobSpec::default()
-        }
+        })
     }
 
     /// Follows the job until it runs or has ended: before, there is nothing that a step could do.

@@ -56,10 +56,10 @@ pub(super) async fn history(prepared: &Prepared, target: &Target, began: u64) ->
 /// The records that were read, the script as it ran, the job's object, events, and the logs of the time of the case.
 /// What cannot be had is said in its place.
 pub(super) async fn gather(prepared: &Prepared, target: &Target, difference: &[String]) -> Vec<Exhibit> {
-    let mut all = vec![
-        exhibit("difference.txt", &difference.join("\n")),
-        exhibit("script.sql", &prepared.script.text),
-    ];
+    let mut all = vec![exhibit("difference.txt", &difference.join("\n"))];
+    if !prepared.script.text.is_empty() {
+        all.push(exhibit("script.sql", &prepared.script.text));
+    }
     for topic in &prepared.topics {
         let lines = prepared.journal.lines(&topic.name);
         if !lines.is_empty() {

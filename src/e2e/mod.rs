@@ -13,6 +13,7 @@ mod diff;
 mod evidence;
 mod faults;
 mod forbid;
+mod hooks;
 mod html;
 mod index;
 mod journal;

@@ -40,6 +40,12 @@ impl Names {
         }
     }
 
+    /// The name of another job of the case, `dev-RUN-NUMBER-0WHAT`.
+    pub(super) fn beside(&self, what: &str) -> String {
+        let own: Vec<&str> = self.job.splitn(4, '-').take(3).collect();
+        format!("{}-0{what}", own.join("-"))
+    }
+
     /// The name that a topic of the case has in Kafka.
     pub(super) fn topic(&self, name: &str) -> String {
         format!("{}-{name}", self.job)

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::Target;
-use crate::config::{Case, Need};
+use crate::config::{Case, CaseProgram, Need};
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::Rest;
+use crate::job::has_python;
 
 /// What a session cluster has, by Flink's own settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Has {
     ha: bool,
     savepoints: bool,
+    python: bool,
 }
 
 /// What keeps a case from being run.
@@ -28,7 +30,10 @@ pub(super) enum Lack {
 /// # Errors
 /// [`Reason::FlinkUnreachable`].
 pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
-    let needs = |case: &Case| !case.needs.is_empty() || case.steps.iter().any(|step| step.action.need().is_some());
+    let python = |case: &Case| matches!(case.program, CaseProgram::Python { .. });
+    let needs = |case: &Case| {
+        !case.needs.is_empty() || python(case) || case.steps.iter().any(|step| step.action.need().is_some())
+    };
     if !cases.iter().any(|case| case.skip.is_none() && needs(case)) {
         return Ok(Has::default());
     }
@@ -38,7 +43,10 @@ pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
     let settings: BTreeMap<_, _> = entries
         .filter_map(|one| Some((one["key"].as_str()?, one["value"].as_str()?)))
         .collect();
-    Ok(has(&settings))
+    Ok(Has {
+        python: has_python(&rest).await?,
+        ..has(&settings)
+    })
 }
 
 fn has(settings: &BTreeMap<&str, &str>) -> Has {
@@ -50,6 +58,7 @@ fn has(settings: &BTreeMap<&str, &str>) -> Has {
         // the operator takes no savepoint of a job without a folder for its checkpoints
         savepoints: either("execution.checkpointing.savepoint-dir", "state.savepoints.dir")
             && either("execution.checkpointing.dir", "state.checkpoints.dir"),
+        python: false,
     }
 }
 
@@ -58,6 +67,7 @@ impl Has {
         match need {
             Need::Ha => self.ha,
             Need::Savepoints => self.savepoints,
+            Need::Python => self.python,
         }
     }
 
@@ -66,54 +76,62 @@ impl Has {
         if let Some(need) = case.needs.iter().copied().find(|need| !self.is_there(*need)) {
             return Some(Lack::Said(format!("needs {}: {}", need.word(), missing(need))));
         }
+        if matches!(case.program, CaseProgram::Python { .. }) && !self.python {
+            let message = format!(
+                "{} cannot be run: {}",
+                case.program.file().display(),
+                missing(Need::Python)
+            );
+            return Some(Lack::Unsaid(unsaid(Need::Python, message).at(case.file.clone(), 0, 0)));
+        }
         let step = case.steps.iter().enumerate().find_map(|(index, step)| {
             let need = step.action.need().filter(|need| !self.is_there(*need))?;
             Some((index + 1, step, need))
         });
         let (number, step, need) = step?;
         let message = format!("step {number} ({}) cannot be done: {}", step.action, missing(need));
-        let failure = Failure::new(reason(need), message)
-            .at(case.file.clone(), step.line, step.column)
-            .next(format!(
-                "set `flink: {{state: {{{}}}}}` in the profile, then `dev up`",
-                cure(need)
-            ))
-            .next(format!(
-                "or write `needs: [{}]` into the case: then it is skipped where there is none",
-                need.word()
-            ));
+        let failure = unsaid(need, message).at(case.file.clone(), step.line, step.column);
         Some(Lack::Unsaid(failure))
     }
+}
+
+fn unsaid(need: Need, message: String) -> Failure {
+    Failure::new(reason(need), message)
+        .next(format!("set `{}` in the profile, then `dev up`", cure(need)))
+        .next(format!(
+            "or write `needs: [{}]` into the case: then it is skipped where there is none",
+            need.word()
+        ))
 }
 
 fn reason(need: Need) -> Reason {
     match need {
         Need::Ha => Reason::ConfigInvalid,
         Need::Savepoints => Reason::StatePathMissing,
+        Need::Python => Reason::ImageUnavailable,
     }
 }
 
-fn setting(need: Need) -> &'static str {
-    match need {
-        Need::Ha => "high-availability.type",
-        Need::Savepoints => "execution.checkpointing.savepoint-dir` and `execution.checkpointing.dir",
-    }
-}
-
-/// What a profile says of its state that gives it.
+/// What a profile says that gives it.
 fn cure(need: Need) -> &'static str {
     match need {
-        Need::Ha => "high_availability: true",
-        Need::Savepoints => "volume: node",
+        Need::Ha => "flink: {state: {high_availability: true}}",
+        Need::Savepoints => "flink: {state: {volume: node}}",
+        Need::Python => "session: {python: true}",
     }
 }
 
-fn missing(need: Need) -> String {
-    let what = match need {
-        Need::Ha => "a JobManager that dies takes its jobs along",
-        Need::Savepoints => "there is no place for state",
-    };
-    format!("{what}, the session cluster does not set `{}`", setting(need))
+fn missing(need: Need) -> &'static str {
+    match need {
+        Need::Ha => {
+            "a JobManager that dies takes its jobs along, the session cluster does not set `high-availability.type`"
+        }
+        Need::Savepoints => {
+            "there is no place for state, the session cluster does not set `execution.checkpointing.savepoint-dir` and \
+             `execution.checkpointing.dir`"
+        }
+        Need::Python => "the image of the session cluster has no Python",
+    }
 }
 
 #[cfg(test)]

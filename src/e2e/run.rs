@@ -41,6 +41,8 @@ pub struct Target {
     pub kafka: Option<String>,
     /// The engine of the cluster's nodes, the way to the processes in them; a node has its name there.
     pub engine: Option<Engine>,
+    /// The containers of the cluster's nodes.
+    pub nodes: Vec<String>,
     /// Kafka's address on this machine, `HOST:PORT`.
     pub kafka_local: String,
     /// Kafka's address in the cluster, which `${kafka.bootstrap}` stands for.

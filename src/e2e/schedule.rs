@@ -233,6 +233,7 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
         if failed {
             report.evidence = evidence::gather(&prepared, target, &report.detail).await;
             report.evidence.extend(exhibits);
+            report.evidence.retain(|exhibit| planned.case.collects(&exhibit.name));
         }
     }
     if let Some(parent) = shared.options.evidence.as_ref().filter(|_| failed) {
@@ -246,11 +247,12 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
     {
         // the next cases would be hit, and it is this one that has left it so
         shared.cancel.cancel();
-        if report.verdict == Verdict::Pass {
-            report.verdict = Verdict::Error;
-            report.detail = lines(&failure);
-            report.failure = Some(failure);
-        }
+        spoil(&mut report, failure, &shared.events);
+    }
+    if !(failed && shared.options.keep)
+        && let Err(failure) = prepared.tear_down(target, &shared.events).await
+    {
+        spoil(&mut report, failure, &shared.events);
     }
     report.marks = prepared.journal.marks();
     if report.verdict == Verdict::Fail {
@@ -269,6 +271,17 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
         report,
         made: Some(prepared),
     }
+}
+
+/// What went wrong after the verdict of a case: one that passed has not passed; of another one it is told besides.
+fn spoil(report: &mut CaseReport, failure: Failure, events: &EventSink) {
+    if report.verdict != Verdict::Pass {
+        events.note(format!("{}: {failure}", report.title));
+        return;
+    }
+    report.verdict = Verdict::Error;
+    report.detail = lines(&failure);
+    report.failure = Some(failure);
 }
 
 fn how_to_look(prepared: &Prepared, target: &Target) -> String {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Action, Case};
+use crate::config::{Action, Case, HookAction};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql::placeholders;
 
@@ -45,7 +45,8 @@ pub(crate) fn substitute_all(
     topic: impl Fn(&str) -> String,
 ) -> Result<(Script, Vec<(PathBuf, Script)>)> {
     let mut named = BTreeSet::new();
-    let first = put_in(case, (&case.sql, &case.sql_file), bootstrap, &topic, &mut named)?;
+    let program = &case.program;
+    let first = put_in(case, (program.script(), program.file()), bootstrap, &topic, &mut named)?;
     let mut others = Vec::new();
     for step in &case.steps {
         if let Action::Upgrade { sql, sql_file } = &step.action {
@@ -53,17 +54,40 @@ pub(crate) fn substitute_all(
             others.push((sql_file.clone(), script));
         }
     }
+    for hook in case.setup.iter().chain(&case.teardown) {
+        if let HookAction::Sql { text, file } = &hook.action {
+            put_in(case, (text, file), bootstrap, &topic, &mut named)?;
+        }
+    }
+    let in_args = |topic: &str| program.args().iter().any(|arg| arg.contains(&placeholder_of(topic)));
     let topics = case.topics();
-    let Some(unused) = topics.into_iter().find(|topic| !named.contains(*topic)) else {
+    let unused = topics
+        .into_iter()
+        .find(|topic| !named.contains(*topic) && !in_args(topic));
+    let Some(unused) = unused else {
         return Ok((first, others));
     };
-    let message = format!("the SQL script never names topic `{unused}` of the case");
+    let message = format!("the program never names topic `{unused}` of the case");
     Err(Failure::new(Reason::CaseInvalid, message)
         .at(&case.file, 0, 0)
-        .evidence(format!("script {}", case.sql_file.display()))
+        .evidence(format!("program {}", program.file().display()))
         .next(format!(
             "write 'topic' = '${{topic.{unused}}}' in the script, or take the topic out of the case"
         )))
+}
+
+fn placeholder_of(topic: &str) -> String {
+    format!("${{topic.{topic}}}")
+}
+
+/// What a program is given, with everything put in.
+pub(super) fn args(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Vec<String> {
+    let put = |arg: &String| {
+        let arg = arg.replace("${kafka.bootstrap}", bootstrap);
+        let topics = case.topics().into_iter();
+        topics.fold(arg, |arg, name| arg.replace(&placeholder_of(name), &topic(name)))
+    };
+    case.program.args().iter().map(put).collect()
 }
 
 /// As [`substitute_all`], for a case without steps.
@@ -75,7 +99,7 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
 }
 
 /// Puts the names into one script; those of topics that it has are added to `named`.
-fn put_in(
+pub(super) fn put_in(
     case: &Case,
     (sql, sql_file): (&str, &Path),
     bootstrap: &str,
@@ -158,14 +182,13 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Expectation, Given, RecordFormat, Records};
+    use crate::config::{CaseProgram, Expectation, Given, RecordFormat, Records};
 
     fn case(sql: &str) -> Case {
         Case {
             name: "c".to_owned(),
             file: "c.case.yaml".into(),
-            sql_file: "c.sql".into(),
-            sql: sql.to_owned(),
+            program: CaseProgram::sql("c.sql", sql),
             given: vec![Given {
                 topic: "orders".to_owned(),
                 partitions: 1,

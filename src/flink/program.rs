@@ -17,6 +17,9 @@ pub enum Program {
         script: String,
         /// What the runner puts in for `${NAME}`. It logs the script, never these.
         vars: BTreeMap<String, String>,
+        /// Where the operator finds a jar with classes that the script needs. It takes the place of the empty jar that the
+        /// operator uploads otherwise: the runner is in the image's `lib`, whose classes every jar sees.
+        jar: Option<String>,
     },
     /// A class with a `main` method.
     Class {
@@ -32,10 +35,7 @@ pub enum Program {
 
 impl Default for Program {
     fn default() -> Self {
-        Self::Sql {
-            script: String::new(),
-            vars: BTreeMap::new(),
-        }
+        Self::from(String::new())
     }
 }
 
@@ -45,6 +45,7 @@ impl From<String> for Program {
         Self::Sql {
             script,
             vars: BTreeMap::new(),
+            jar: None,
         }
     }
 }
@@ -54,11 +55,11 @@ impl Program {
     /// otherwise. What is not set is null, so that the same text as a merge patch takes away what stood there before.
     pub fn spec(&self, name: &str) -> Value {
         match self {
-            Self::Sql { script, vars } => {
+            Self::Sql { script, vars, jar } => {
                 let script = base64::engine::general_purpose::STANDARD.encode(script);
                 let mut args = vec!["--script-base64".to_owned(), script];
                 args.extend(runner_args(name, vars));
-                json!({ "jarURI": null, "entryClass": SQL_RUNNER, "args": args })
+                json!({ "jarURI": jar, "entryClass": SQL_RUNNER, "args": args })
             }
             Self::Class { jar, class, args } => json!({ "jarURI": jar, "entryClass": class, "args": args }),
         }

@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::code::encoded;
 use super::run::Workshop;
+use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::{get, list, text};
 
@@ -43,30 +44,63 @@ const SWEEP: &str = r#"d=$1 m=$2; shift 2; cd "$d" 2>/dev/null || exit 0
 find . -maxdepth 1 -type f -mmin "+$m" | while read -r f; do
   f=${f#./}; k=; for n; do [ "$n" = "$f" ] && k=1; done; [ -n "$k" ] || rm -f "$f"; done"#;
 
+/// Where jars are brought: the nodes of a cluster, and who fetches them there.
+#[derive(Clone, Copy)]
+pub struct Depot<'a> {
+    /// The cluster.
+    pub client: &'a Client,
+    /// The engine that the nodes live in.
+    pub engine: &'a Engine,
+    /// The nodes' containers.
+    pub nodes: &'a [String],
+    /// The operator's namespace.
+    pub operator: &'a str,
+}
+
+impl std::fmt::Debug for Depot<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Depot")
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Depot<'a> {
+    /// That of an environment.
+    pub(super) fn of(client: &'a Client, workshop: &'a Workshop) -> Self {
+        Self {
+            client,
+            engine: &workshop.engine,
+            nodes: &workshop.nodes,
+            operator: &workshop.profile.operator.namespace,
+        }
+    }
+}
+
 /// Brings a jar into the nodes; returns its URI for the operator.
 ///
 /// # Errors
 /// [`Reason::FileUnreadable`]; [`Reason::ComponentNotReady`] where the operator does not see the folder;
 /// [`Reason::ImageLoadFailed`] if a node does not take it.
-pub(super) async fn put(client: &Client, workshop: &Workshop, jar: &Path) -> Result<String> {
-    mounted(client, workshop).await?;
+pub async fn put(depot: &Depot<'_>, jar: &Path) -> Result<String> {
+    mounted(depot).await?;
     let (sha, name) = named(jar.to_owned()).await?;
-    if workshop.nodes.is_empty() {
-        let message = format!("the cluster `{}` has no node that runs", workshop.profile.name);
-        return Err(Failure::new(Reason::ClusterNotFound, message));
+    if depot.nodes.is_empty() {
+        return Err(Failure::new(
+            Reason::ClusterNotFound,
+            "the cluster has no node that runs",
+        ));
     }
-    for node in &workshop.nodes {
+    for node in depot.nodes {
         let told = |script: &'static str| ["sh", "-c", script, "sh", IN_NODE, &name, &sha];
-        if workshop.engine.exec(node, &told(THERE), None, false).await?.code == 0 {
+        if depot.engine.exec(node, &told(THERE), None, false).await?.code == 0 {
             continue;
         }
         let file = tokio::fs::File::open(jar)
             .await
             .map_err(|e| unreadable(jar).cause(&e))?;
-        let taken = workshop
-            .engine
-            .exec(node, &told(TAKE), Some(Box::pin(file)), false)
-            .await?;
+        let file = Some(Box::pin(file) as _);
+        let taken = depot.engine.exec(node, &told(TAKE), file, false).await?;
         if taken.code != 0 {
             let message = format!("the node {node} does not take {}", jar.display());
             return Err(Failure::new(Reason::ImageLoadFailed, message)
@@ -74,13 +108,13 @@ pub(super) async fn put(client: &Client, workshop: &Workshop, jar: &Path) -> Res
                 .next("dev doctor"));
         }
     }
-    sweep(client, workshop, &name).await;
+    sweep(depot, &name).await;
     Ok(format!("file://{IN_OPERATOR}/{name}"))
 }
 
 /// Removes jars that no job names any more; what cannot be removed stays for the next time.
-pub(super) async fn sweep(client: &Client, workshop: &Workshop, kept: &str) {
-    let Ok(jobs) = list(client, "/apis/flink.apache.org/v1beta1/flinksessionjobs").await else {
+async fn sweep(depot: &Depot<'_>, kept: &str) {
+    let Ok(jobs) = list(depot.client, "/apis/flink.apache.org/v1beta1/flinksessionjobs").await else {
         return;
     };
     let named = jobs.iter().map(|job| text(job, "/spec/job/jarURI"));
@@ -94,16 +128,16 @@ pub(super) async fn sweep(client: &Client, workshop: &Workshop, kept: &str) {
     keep.insert(kept);
     let mut command = vec!["sh", "-c", SWEEP, "sh", IN_NODE, SPARED_MINUTES];
     command.extend(keep);
-    for node in &workshop.nodes {
-        let _ = workshop.engine.exec(node, &command, None, false).await;
+    for node in depot.nodes {
+        let _ = depot.engine.exec(node, &command, None, false).await;
     }
 }
 
 /// Sees that the operator's pod has the folder: one of an older environment does not.
-async fn mounted(client: &Client, workshop: &Workshop) -> Result<()> {
-    let namespace = &workshop.profile.operator.namespace;
+async fn mounted(depot: &Depot<'_>) -> Result<()> {
+    let namespace = depot.operator;
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/flink-kubernetes-operator");
-    let operator = get(client, &path).await?.unwrap_or_default();
+    let operator = get(depot.client, &path).await?.unwrap_or_default();
     let volumes = operator
         .pointer("/spec/template/spec/volumes")
         .and_then(|v| v.as_array());

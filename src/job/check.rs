@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::application::{self, Draft, Extras};
-use super::code::{Code, JarCode, PYTHON_JAR};
+use super::code::{Code, JarCode};
 use super::managed::{Kind, Managed};
 use super::run::{Cluster, Place, Wanted, Workshop};
 use super::{room, session};
@@ -76,7 +76,7 @@ pub(super) async fn program(
         (Cluster::Session, Code::Python(python)) => {
             session::ready(&place.client, &place.namespace, &place.session).await?;
             let rest = Rest::new(place.client.clone(), &place.namespace, &place.session);
-            if !session::jars(&rest).await?.iter().any(|jar| jar == PYTHON_JAR) {
+            if !session::has_python(&rest).await? {
                 return Err(no_python(&place.session, &python.shown));
             }
             None

@@ -32,6 +32,7 @@ mod vars;
 pub mod verify;
 
 pub use application::Extras;
+pub use artifact::{Depot, put as put_jar};
 pub use change::{Changed, cluster_ready};
 pub use code::{Code, JarCode, PythonCode};
 pub use managed::{Kind, Managed};
@@ -39,7 +40,7 @@ pub use name::job_name;
 pub use report::{Report, Row, Verdict, report, rows};
 pub use run::{Cluster, Place, Started, Wanted, Workshop, run};
 pub use script::Script;
-pub use session::object as session_object;
+pub use session::{has_python, object as session_object};
 pub use stage::Stage;
 pub use state::Kept;
 pub use ui::{Shown, Ui};

@@ -3,6 +3,7 @@
 use kube::Client;
 use serde_json::Value;
 
+use super::code::PYTHON_JAR;
 use crate::config::nearest;
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::Rest;
@@ -57,6 +58,14 @@ pub(super) async fn ready(client: &Client, namespace: &str, name: &str) -> Resul
 /// [`Reason::SessionNotFound`] with the nearest one; [`Reason::ComponentNotReady`] with what keeps it.
 pub async fn object(place: &super::Place) -> Result<Value> {
     ready(&place.client, &place.namespace, &place.session).await
+}
+
+/// Whether the session cluster's image has Python, as far as its Flink tells.
+///
+/// # Errors
+/// [`Reason::FlinkUnreachable`].
+pub async fn has_python(rest: &Rest) -> Result<bool> {
+    Ok(jars(rest).await?.iter().any(|jar| jar == PYTHON_JAR))
 }
 
 /// File names of the jars on the JobManager's classpath; empty where this Flink does not tell.

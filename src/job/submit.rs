@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::application::{self, Draft};
+use super::artifact::{self, Depot};
 use super::code::Code;
 use super::managed::Managed;
 use super::run::{Cluster, GOES, Place, Wanted, Workshop, unless_interrupted};
 use super::stage::Stage;
-use super::{artifact, trouble};
+use super::trouble;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
 use crate::flink::{Application, Followed, JobSpec, Phase, Program, SessionJob};
@@ -52,6 +53,7 @@ pub(super) async fn bring(
             let program = Program::Sql {
                 script: script.text().to_owned(),
                 vars: script.vars.clone(),
+                jar: None,
             };
             Ok(ready(program, None, None))
         }
@@ -59,7 +61,8 @@ pub(super) async fn bring(
         (Code::Jar(jar), Some(draft), Some(workshop)) => {
             let bringing = stage("jar", format!("jar {}", jar.shown.display()));
             let cancel = bringing.cx().cancel().clone();
-            let work = unless_interrupted(&cancel, artifact::put(&place.client, workshop, &jar.path));
+            let depot = Depot::of(&place.client, workshop);
+            let work = unless_interrupted(&cancel, artifact::put(&depot, &jar.path));
             let uri = bringing
                 .run(work, |uri| format!("the operator has it as {uri}"))
                 .await?;

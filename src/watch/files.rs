@@ -104,6 +104,13 @@ async fn look(what: &Watched) -> (Look, bool) {
     tokio::task::spawn_blocking(looked).await.unwrap_or_default()
 }
 
+/// The sources of a project: all files below its folder, but for hidden ones and what builds make.
+pub fn sources(project: &Path) -> Vec<PathBuf> {
+    let mut look = Look::new();
+    walk(project, DEPTH, &mut look);
+    look.into_keys().collect()
+}
+
 fn add(path: &Path, look: &mut Look) -> bool {
     let Ok(info) = std::fs::metadata(path) else {
         return false;

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-pub use files::{Watched, Watcher};
+pub use files::{Watched, Watcher, sources};
 pub use image::ImageOf;
 pub use sql::SqlJob;
 

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Subject;
-use crate::config::{Case, Given, RecordFormat, Records};
+use crate::config::{Case, CaseProgram, Given, RecordFormat, Records};
 use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{LABEL_RUN, Names, RunLease, Script, Target, run_id, substitute};
 use crate::engine::StepCx;
@@ -89,8 +89,7 @@ impl SqlJob {
         let case = Case {
             name: self.shown.clone(),
             file: shown.to_owned(),
-            sql_file: shown.to_owned(),
-            sql,
+            program: CaseProgram::sql(shown, sql),
             given: topics
                 .iter()
                 .map(|topic| Given {

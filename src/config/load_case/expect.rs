@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Reader;
+use super::given::partitions_of;
 use super::topics::{in_partition, record_format, topic};
 use crate::config::case::{Expectation, Forbidden, Match, Record, RecordFormat};
 use crate::config::raw_case::{Form, RawCase, RawExpectation, RawForbid};
@@ -22,6 +23,10 @@ impl Reader<'_> {
             };
             if let Some(Form::Long(long)) = raw.expect.get(&entry.key) {
                 problems.extend(said(entry, long, &mut expectation).err());
+                if raw.given.contains_key(&entry.key) && long.partitions.is_some() {
+                    let message = format!("the partitions of `{}` are said under `given`, once", entry.key);
+                    problems.push(entry.node.locate("partitions").failure(Reason::CaseInvalid, message));
+                }
             }
             let partitions = Self::partitions(raw, &entry.key);
             for one in &written {
@@ -110,17 +115,20 @@ impl Reader<'_> {
 
     /// The partitions of a topic.
     fn partitions(raw: &RawCase, topic: &str) -> u32 {
-        let given = match raw.given.get(topic) {
-            Some(Form::Long(long)) => long.partitions,
+        let said = match (raw.given.get(topic), raw.expect.get(topic)) {
+            (Some(Form::Long(long)), _) => long.partitions,
+            (None, Some(Form::Long(long))) => long.partitions,
             _ => None,
         };
-        given.unwrap_or(1)
+        said.unwrap_or(1)
     }
 }
 
 /// What the long form of an expectation says besides its records.
 fn said(entry: &Entry, long: &RawExpectation, expectation: &mut Expectation) -> Result<()> {
     let wrong = |key: &str, message: String| Err(entry.node.locate(key).failure(Reason::CaseInvalid, message));
+    expectation.partitions = long.partitions;
+    partitions_of(entry, long.partitions.unwrap_or(1))?;
     expectation.mode = long.mode.unwrap_or_default();
     expectation.fields = long.fields.unwrap_or_default();
     expectation.tolerance = long.tolerance.unwrap_or_default();

@@ -23,10 +23,7 @@ impl Reader<'_> {
                 _ => None,
             };
             let partitions = long.and_then(|long| long.partitions).unwrap_or(1);
-            if !(1..=MOST_PARTITIONS).contains(&partitions) {
-                let message = format!("`partitions` is {partitions}, expected a number from 1 to {MOST_PARTITIONS}");
-                problems.push(entry.node.locate("partitions").failure(Reason::CaseInvalid, message));
-            }
+            problems.extend(partitions_of(entry, partitions).err());
             let format = long.map_or(Ok(RecordFormat::Json), |l| record_format(entry, l.format, &l.columns));
             let format = format.unwrap_or_else(|failure| {
                 problems.push(failure);
@@ -71,6 +68,15 @@ impl Reader<'_> {
         }
         written.into_iter().map(|written| written.record).collect()
     }
+}
+
+/// Whether a topic can have so many partitions.
+pub(super) fn partitions_of(entry: &Entry, partitions: u32) -> Result<()> {
+    if (1..=MOST_PARTITIONS).contains(&partitions) {
+        return Ok(());
+    }
+    let message = format!("`partitions` is {partitions}, expected a number from 1 to {MOST_PARTITIONS}");
+    Err(entry.node.locate("partitions").failure(Reason::CaseInvalid, message))
 }
 
 /// Whether a given record can be sent: to a partition that is there, in its format.

@@ -2,14 +2,16 @@
 
 mod expect;
 mod given;
+mod hooks;
 mod matrix;
+mod program;
 mod script;
 mod steps;
 mod topics;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,15 +141,11 @@ impl Case {
         // what could not be decoded is not there any more: what is missing because of it is no second error
         let whole = problems.is_empty();
         let vars = variant.spelt();
-        let files = RefCell::new(Vec::new());
-        let noted = |name: &str| {
-            let source = read(name)?;
-            files.borrow_mut().push(source.file.clone());
-            Ok(source)
-        };
         let reader = Reader {
             tree: &tree,
-            read: &noted,
+            read,
+            folder: source.file.parent().unwrap_or(Path::new("")),
+            files: RefCell::default(),
             vars: &vars,
         };
         let mut take = |found: Result<()>| problems.extend(found.err());
@@ -156,26 +154,28 @@ impl Case {
         let given = reader.given(&raw, &mut problems);
         let expect = reader.expect(&raw, whole, &mut problems);
         let forbid = reader.forbid(&raw, &mut problems);
-        let script = reader.script(&raw.sql, tree.locate("sql"));
-        let script = script.map_err(|failure| problems.push(failure)).ok();
+        let mut scripts = Vec::new();
+        let program = reader.program(&raw, &mut scripts);
+        let program = program.map_err(|failure| problems.push(failure)).ok();
         let within = raw.within.map_or(WITHIN, |span| span.0);
-        let mut scripts: Vec<_> = script.iter().cloned().collect();
         let steps = reader.steps(&raw.steps, (&given, within), &mut scripts, &mut problems);
         let job = reader.job(raw.job.as_ref(), whole, &mut problems);
-        if script.is_some() && whole {
-            used.extend(reader.placeholders(&scripts, &mut problems));
+        let setup = reader.hooks("setup", &raw.setup, &mut scripts, &mut problems);
+        let teardown = reader.hooks("teardown", &raw.teardown, &mut scripts, &mut problems);
+        if let (Some(program), true) = (&program, whole) {
+            used.extend(reader.placeholders(program, &scripts, &mut problems));
         }
-        let (Some(script), true) = (script, problems.is_empty()) else {
+        let (Some(program), true) = (program, problems.is_empty()) else {
             return Err(problems);
         };
+        let files = reader.files.into_inner();
         if !variant.label.is_empty() {
             name = format!("{name}[{}]", variant.label);
         }
         Ok(Self {
             name,
             file: source.file.clone(),
-            sql_file: script.file.clone(),
-            sql: script.text.clone(),
+            program,
             given,
             expect,
             forbid,
@@ -184,17 +184,20 @@ impl Case {
             needs: raw.needs,
             within,
             tags: raw.tags,
+            setup,
+            teardown,
+            collect: raw.collect,
             skip: raw.skip,
             vars,
             of_matrix: !variant.label.is_empty(),
-            files: files.into_inner(),
+            files,
         })
     }
 
     /// What is most likely not meant, but can run: one sentence each, with its place.
     pub fn warnings(&self) -> Vec<Failure> {
-        let source = Source::new(&self.sql_file, &self.sql);
-        let warnings = sql::lint(&self.sql).map(|lint| lint.warnings).unwrap_or_default();
+        let source = Source::new(self.program.file(), self.program.script());
+        let warnings = sql::lint(&source.text).map(|lint| lint.warnings).unwrap_or_default();
         warnings
             .into_iter()
             .map(|problem| problem_at(&source, problem))
@@ -256,6 +259,10 @@ type Read<'a> = dyn Fn(&str) -> Result<Arc<Source>> + 'a;
 struct Reader<'a> {
     tree: &'a Node,
     read: &'a Read<'a>,
+    /// That of the case; names of files are relative to it.
+    folder: &'a Path,
+    /// The files that were read.
+    files: RefCell<Vec<PathBuf>>,
     /// What `${var.NAME}` in a script stands for.
     vars: &'a BTreeMap<String, String>,
 }
@@ -278,7 +285,8 @@ impl Reader<'_> {
 
     /// A file that the case names at `place`; the failure points there, since there it is put right.
     fn read(&self, name: &str, place: &Place) -> Result<Arc<Source>> {
-        (self.read)(name).map_err(|failure| {
+        let found = (self.read)(name).inspect(|source| self.files.borrow_mut().push(source.file.clone()));
+        found.map_err(|failure| {
             let detail = failure.detail();
             if detail.location.is_some() {
                 return failure;

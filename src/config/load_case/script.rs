@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Reader;
+use crate::config::program::CaseProgram;
 use crate::config::source::{Place, Source};
 use crate::config::words::{listed, nearest};
 use crate::config::yaml::{Entry, Node};
@@ -18,9 +19,14 @@ impl Reader<'_> {
         Ok(source)
     }
 
-    /// Checks that the scripts name no topic but those of the case, and each of them at least once; tells which values they
-    /// use.
-    pub(super) fn placeholders(&self, scripts: &[Arc<Source>], problems: &mut Vec<Failure>) -> BTreeSet<String> {
+    /// Checks that the scripts and what a program is given name no topic but those of the case, and each of them at least
+    /// once; tells which values scripts use.
+    pub(super) fn placeholders(
+        &self,
+        program: &CaseProgram,
+        scripts: &[Arc<Source>],
+        problems: &mut Vec<Failure>,
+    ) -> BTreeSet<String> {
         let mut topics: Vec<&Entry> = ["given", "expect", "forbid"]
             .iter()
             .filter_map(|part| self.tree.get(part))
@@ -40,39 +46,45 @@ impl Reader<'_> {
                     .map(move |one| (source, one))
             })
             .collect();
-        for (source, placeholder) in &found {
-            // the SQL runner puts in what has a default: the environment of the cluster's pods may have it
-            if placeholder.has_default() || known.iter().any(|name| name == placeholder.name) {
-                continue;
-            }
+        let is_known = |name: &str| known.iter().any(|known| known == name);
+        let unknown = |place: &Place, reason, name: &str| {
             let words = || known.iter().map(String::as_str);
-            let hint = nearest(placeholder.name, words());
+            let hint = nearest(name, words());
             let hint = hint
                 .map(|name| format!(", did you mean `${{{name}}}`?"))
                 .unwrap_or_default();
+            let failure = place.failure(reason, format!("unknown name `${{{name}}}`{hint}"));
+            failure.next(format!("known in this case: {}", listed(words())))
+        };
+        for (source, placeholder) in &found {
+            // the SQL runner puts in what has a default: the environment of the cluster's pods may have it
+            if placeholder.has_default() || is_known(placeholder.name) {
+                continue;
+            }
             let width = placeholder.name.chars().count() + 3;
-            problems.push(
-                Place::new(source, placeholder.position.line, placeholder.position.column, width)
-                    .failure(
-                        Reason::SqlInvalid,
-                        format!("unknown name `${{{}}}`{hint}", placeholder.name),
-                    )
-                    .next(format!("known in this case: {}", listed(words()))),
-            );
+            let place = Place::new(source, placeholder.position.line, placeholder.position.column, width);
+            problems.push(unknown(&place, Reason::SqlInvalid, placeholder.name));
         }
+        let given = self.names_in_args();
+        for (place, name) in given.iter().filter(|(_, name)| !is_known(name)) {
+            problems.push(unknown(place, Reason::CaseInvalid, name));
+        }
+        let names = found.iter().map(|(_, placeholder)| placeholder.name);
+        let named: BTreeSet<&str> = names
+            .chain(given.iter().map(|(_, name)| *name))
+            .filter_map(|name| name.strip_prefix("topic."))
+            .collect();
+        let (who, place) = match program {
+            CaseProgram::Sql { file, .. } => ("script", format!("where {} names the topic", file.display())),
+            CaseProgram::Jar { .. } | CaseProgram::Python { .. } => ("program", "in `args`".to_owned()),
+        };
         let mut told = BTreeSet::new();
         for entry in topics {
-            if told.insert(&entry.key)
-                && !found
-                    .iter()
-                    .any(|(_, placeholder)| placeholder.name.strip_prefix("topic.") == Some(&entry.key))
-            {
-                let message = format!("the script does not use the topic `{}`", entry.key);
-                let file = scripts.first().map(|source| source.file.display().to_string());
+            if told.insert(&entry.key) && !named.contains(entry.key.as_str()) {
+                let message = format!("the {who} does not use the topic `{}`", entry.key);
                 let next = format!(
-                    "write '${{topic.{}}}' where {} names the topic: each case has topics of its own",
-                    entry.key,
-                    file.unwrap_or_default()
+                    "write '${{topic.{}}}' {place}: each case has topics of its own",
+                    entry.key
                 );
                 problems.push(entry.place.failure(Reason::CaseInvalid, message).next(next));
             }

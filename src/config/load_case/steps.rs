@@ -95,6 +95,10 @@ impl Reader<'_> {
             return fact_of(node, fact, &self.topics()).map(Action::Await);
         }
         if let Some(upgrade) = &raw.upgrade {
+            if self.tree.get("sql").is_none() {
+                let message = "`upgrade` is for SQL: this case runs a program";
+                return Err(node.locate("upgrade").failure(Reason::CaseInvalid, message));
+            }
             let source = self.script(&upgrade.sql, node.locate("upgrade.sql"))?;
             scripts.push(source.clone());
             return Ok(Action::Upgrade {

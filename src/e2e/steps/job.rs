@@ -12,7 +12,7 @@ use super::Stage;
 use crate::config::{Part, Restart};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
-use crate::flink::{JobDetails, Program, UpgradeMode};
+use crate::flink::{JobDetails, UpgradeMode};
 use crate::job::{Changed, Managed, Place};
 
 /// Between two looks at Flink's REST interface, which has no watch.
@@ -123,7 +123,7 @@ impl Stage<'_> {
             let message = format!("the script {} is not known to case {}", sql_file.display(), case.name);
             return Err(Failure::new(Reason::Internal, message));
         };
-        let program = Program::from(script.text.clone());
+        let program = self.prepared.with_jar(script);
         let changed = self.managed().await?.go_on_with(&program, bound, cx).await;
         let changed = changed.map_err(|failure| {
             // the operator's word names no file

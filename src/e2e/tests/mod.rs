@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 use super::{CaseReport, Exhibit, Mark, Summary};
-use crate::config::{Case, Record};
+use crate::config::{Case, CaseProgram, Record};
 use crate::diag::{Failure, Reason};
 use crate::event::Verdict;
 
@@ -19,7 +19,7 @@ pub(super) fn plain_case() -> Case {
     Case {
         name: "plain".to_owned(),
         file: "plain.test.yaml".into(),
-        sql_file: "plain.sql".into(),
+        program: CaseProgram::sql("plain.sql", ""),
         within: Duration::from_secs(1),
         ..Case::default()
     }

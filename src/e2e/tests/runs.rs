@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::{RunOptions, Summary, Target, run_cases};
 use super::record;
 use crate::config::{
-    Action, Case, Expectation, Fact, Feed, Given, JobExpectation, JobState, Match, Need, Part, RecordFormat, Step,
+    Action, Case, CaseProgram, Expectation, Fact, Feed, Given, JobExpectation, JobState, Match, Need, Part,
+    RecordFormat, Step,
 };
 use crate::diag::Reason;
 use crate::event::{Event, EventKind, EventSink, Verdict};
@@ -24,8 +25,7 @@ fn case(total: i32) -> Case {
     Case {
         name: "Orders".to_owned(),
         file: "orders.case.yaml".into(),
-        sql_file: "orders.sql".into(),
-        sql: "FROM ${topic.orders} TO ${topic.totals}".to_owned(),
+        program: CaseProgram::sql("orders.sql", "FROM ${topic.orders} TO ${topic.totals}"),
         given: vec![Given {
             topic: "orders".to_owned(),
             partitions: 1,
@@ -102,6 +102,7 @@ impl World {
             kafka: None,
             engine: None,
             kafka_local: broker.bootstrap_servers(),
+            nodes: Vec::new(),
             kafka_internal: "kafka:9092".to_owned(),
         };
         let (events, seen) = EventSink::channel();
@@ -228,7 +229,7 @@ async fn a_job_that_never_runs_is_an_error_even_if_records_come() {
 async fn what_is_wrong_is_found_before_anything_is_created() {
     let world = World::new(Behaviour::Runs).await;
     let mut wrong = case(17);
-    wrong.sql.push_str(" ${topic.other}");
+    wrong.program = CaseProgram::sql("orders.sql", format!("{} ${{topic.other}}", wrong.program.script()));
     let summary = world.run(vec![wrong], &CancellationToken::new()).await;
     assert_eq!(summary.errors, 1);
     assert_eq!(world.fake.job_states(), Vec::<&str>::new());

@@ -55,8 +55,12 @@ pub fn check(jars: &[Jar], main: Option<&str>, target: &Target, base: &[Jar]) ->
     Ok(Checked { main_class, notes })
 }
 
-/// The class that starts the job, if any is named and there.
-fn main_class(jars: &[Jar], asked: Option<&str>) -> Result<Option<String>> {
+/// The class that starts the job: the one `asked` for, else the one that the manifest of the first jar names; `None` if
+/// neither is there.
+///
+/// # Errors
+/// [`Reason::JarInvalid`] if no jar has that class, with the nearest that one has.
+pub fn main_class(jars: &[Jar], asked: Option<&str>) -> Result<Option<String>> {
     let Some(app) = jars.first() else { return Ok(None) };
     let (class, from) = match (asked, &app.main_class) {
         (Some(asked), _) => (asked, "--main"),

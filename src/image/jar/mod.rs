@@ -10,6 +10,6 @@ pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use check::{Checked, check};
+pub use check::{Checked, check, main_class};
 pub use read::{Artifact, Jar, read, read_bytes};
 pub use target::{Minor, Target};

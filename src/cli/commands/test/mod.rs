@@ -3,6 +3,7 @@
 pub(in crate::cli) mod args;
 pub(in crate::cli) mod init;
 mod memory;
+mod projects;
 pub(in crate::cli) mod update;
 mod watch;
 
@@ -57,7 +58,7 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
         tags: args.tags.clone(),
         shard: args.shard,
     };
-    let cases = selection.choose(cases);
+    let mut cases = selection.choose(cases);
     if cases.is_empty() && args.shard.is_none() {
         let message = format!("none of {found} cases is what -k and --tag ask for");
         return Err(Failure::new(Reason::CaseInvalid, message).next("dev test --list PATH"));
@@ -72,6 +73,13 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
     let (events, rendering) = session.render();
     for warning in cases.iter().flat_map(Case::warnings) {
         events.note(warning.to_string());
+    }
+    if let Err(failure) = projects::build(session, &context.engine, &mut cases, &events).await {
+        let summary = failure.to_string();
+        events.emit(EventKind::RunFinished { ok: false, summary });
+        drop(events);
+        rendering.finish().await;
+        return Err(failure);
     }
     let runs = state.join("evidence");
     let evidence = args.evidence.as_ref().map(|folder| session.env.absolute(folder));
@@ -173,7 +181,11 @@ fn read(files: &[PathBuf]) -> Result<Vec<Case>, Vec<Failure>> {
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(cases) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(projects::with_sources(cases))
+    } else {
+        Err(problems)
+    }
 }
 
 /// Tells all problems; the exit code is that of the first.
@@ -196,7 +208,7 @@ fn list(session: &Session, cases: &[Case], details: bool) {
         let given: usize = case.given.iter().map(|given| given.records.len()).sum();
         let expected: usize = case.expect.iter().map(|expect| expect.records.len()).sum();
         let told = json!({
-            "v": 1, "name": case.name, "file": case.file, "sql": case.sql_file, "tags": case.tags, "skip": case.skip,
+            "v": 1, "name": case.name, "file": case.file, "program": case.program.file(), "tags": case.tags, "skip": case.skip,
             "vars": case.vars, "topics": case.topics(), "given": given, "expected": expected,
             "within_s": case.within.as_secs_f64(),
             "steps": case.steps.iter().map(|step| step.action.to_string()).collect::<Vec<_>>(),
@@ -365,6 +377,7 @@ pub(super) async fn target_of_ready(context: &Context) -> Result<Target> {
     let (Some(local), Some(internal)) = (kafka, kafka_internal) else {
         return Err(missing("Kafka"));
     };
+    let nodes = context.kind.running_nodes(&context.engine).await?;
     Ok(Target {
         client: context.client().await?,
         namespace: profile.session.namespace.clone(),
@@ -372,6 +385,7 @@ pub(super) async fn target_of_ready(context: &Context) -> Result<Target> {
         operator: Some(profile.operator.namespace.clone()),
         kafka: Some(profile.kafka.namespace.clone()),
         engine: Some(context.engine.clone()),
+        nodes: nodes.into_iter().map(|node| node.name).collect(),
         kafka_local: local.address.clone(),
         kafka_internal: internal.address.clone(),
     })

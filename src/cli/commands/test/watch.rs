@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::args::TestArgs;
+use super::projects;
 use crate::cli::session::Session;
 use crate::config::Case;
 use crate::diag::{Failure, Result};
@@ -63,9 +64,15 @@ impl Follow<'_> {
                         // looked at behind the watcher's first look: a change in between is not missed
                         let now = prints(&cases);
                         let changed = |case: &Case| now.get(&id(case)) != known.get(&id(case));
-                        let changed: Vec<Case> = cases.into_iter().filter(changed).collect();
+                        let mut changed: Vec<Case> = cases.into_iter().filter(changed).collect();
                         known = now;
-                        changed
+                        match self.build(&mut changed).await {
+                            Ok(()) => changed,
+                            Err(failure) => {
+                                self.events.note(failure.as_note(0));
+                                Vec::new()
+                            }
+                        }
                     }
                     Err(problems) => {
                         problems.iter().for_each(|problem| self.events.note(problem.as_note(0)));
@@ -116,6 +123,13 @@ impl Follow<'_> {
         self.events
             .note(format!("{summary}: {took}; watching (Ctrl-C ends it)"));
         Some(summary)
+    }
+
+    async fn build(&self, cases: &mut [Case]) -> Result<()> {
+        match &self.target.engine {
+            Some(engine) => projects::build(self.session, engine, cases, self.events).await,
+            None => Ok(()),
+        }
     }
 
     fn read(&self) -> Result<Vec<Case>, Vec<Failure>> {
