@@ -9,6 +9,7 @@
 )]
 
 mod applications;
+mod bad_cases;
 mod cli;
 mod dev;
 mod fakes;

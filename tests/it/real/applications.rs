@@ -1,91 +1,13 @@
 //! Applications: jars that are refused, connectors, projects, and watching.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::Stdio;
 
 use serde_json::Value;
 
 use super::steps::{command, dev, docker, edit, kubectl};
-
-/// Long enough for any machine; a test that is well never waits for it.
-const BOUND: Duration = Duration::from_secs(300);
-
-/// `dev watch`, with its lines as they come.
-struct Watching {
-    child: Child,
-    lines: Receiver<String>,
-    seen: String,
-}
-
-impl Watching {
-    fn start(args: &[&str]) -> Self {
-        let mut all = vec!["watch"];
-        all.extend(args);
-        let mut child = command(&all)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = channel();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                println!("watch: {line}");
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self {
-            child,
-            lines,
-            seen: String::new(),
-        }
-    }
-
-    /// The next line with these words.
-    #[track_caller]
-    fn line(&mut self, words: &str) -> String {
-        loop {
-            let Ok(line) = self.lines.recv_timeout(BOUND) else {
-                panic!("no line with `{words}`:\n{}", self.seen);
-            };
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-            if line.contains(words) {
-                return line;
-            }
-        }
-    }
-
-    /// Ends it as Ctrl-C does.
-    #[track_caller]
-    fn stop(mut self) {
-        interrupt(self.child.id());
-        let status = self.child.wait().unwrap();
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(5)) {
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-        }
-        assert_eq!(status.code(), Some(0), "{}", self.seen);
-    }
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        // of a test that failed; one that was stopped is gone already
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn interrupt(pid: u32) {
-    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-}
+use super::watching::Watching;
 
 fn jar(dir: &Path, name: &str, entries: &[(&str, Vec<u8>)]) -> String {
     let path = dir.join(name);
@@ -401,7 +323,7 @@ fn a_watched_script_runs_again_on_each_change() {
     dev(&["up"]).ends_with(0);
     let dir = tempfile::tempdir().unwrap();
     let path = script(dir.path(), "x");
-    let mut watching = Watching::start(&[path.to_str().unwrap()]);
+    let mut watching = Watching::start(&["watch", path.to_str().unwrap()]);
     watching.line("RUNNING");
     let jobs = || {
         kubectl(&[
@@ -459,7 +381,7 @@ fn a_watched_project_becomes_the_image_of_its_deployment() {
     );
     let deployment = Deleted;
 
-    let mut watching = Watching::start(&["--project", project, "--deployment", "clicks-test"]);
+    let mut watching = Watching::start(&["watch", "--project", project, "--deployment", "clicks-test"]);
     watching.line("RUNNING");
     edit(&source, "'rows-per-second' = '5'", "'rows-per-second' = '6'");
     watching.line("change 1: clicks:");

@@ -99,6 +99,7 @@ fn every_example_passes_and_none_of_them_changed() {
         dir.path().to_str().unwrap(),
         "examples/orders",
         "examples/sql",
+        "examples/programs",
         "-o",
         "json",
         "--junit",

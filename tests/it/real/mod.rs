@@ -3,6 +3,7 @@
 //! are in `from_nothing`, whose last one, in the order of their names, leaves one that all after it use.
 
 mod applications;
+mod authoring;
 mod examples;
 mod faults;
 mod from_nothing;
@@ -10,9 +11,11 @@ mod images;
 mod jobs;
 mod lifecycle;
 mod machine;
+mod mutants;
 mod python;
 mod state;
 mod steps;
 mod topics;
 mod user_images;
 mod verify;
+mod watching;

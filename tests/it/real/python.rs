@@ -52,6 +52,8 @@ fn a_python_function_reads_and_writes_topics_and_an_error_has_its_line() {
     dev(&["topic", "produce", "orders", &records, "-p", &profile]).ends_with(0);
     let out = dev(&["topic", "consume", "loud_orders", "--until", "1", "-p", &profile]).ends_with(0);
     assert!(out.stdout.contains("EU!"), "{}", out.stdout);
+    let tested = dev(&["test", "examples/python", "-p", &profile, "-o", "json"]).ends_with(0);
+    assert!(tested.stdout.contains("\"verdict\":\"pass\""), "{}", tested.stdout);
 
     let wrong = write("wrong.py", "import os\n\nprint(os.nothing)\n");
     let failed = dev(&["job", "run", &wrong, "-p", &profile]);

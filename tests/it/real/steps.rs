@@ -24,6 +24,9 @@ pub(crate) fn containers() -> String {
     docker(&["ps", "-aq", "--filter", &label])
 }
 
+/// What takes longer is worth to be looked at, though it ended well.
+const LONG: Duration = Duration::from_secs(100);
+
 /// A run of the built program in the repository, with the caller's environment.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -57,6 +60,9 @@ pub(crate) fn dev(args: &[&str]) -> Ran {
         ran.code,
         ran.took.as_secs_f64()
     );
+    if ran.took > LONG {
+        println!("{}", ran.stderr);
+    }
     ran
 }
 

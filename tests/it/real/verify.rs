@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::steps::{Ran, command, dev, kubectl};
+use super::steps::{Ran, cluster, command, dev, kubectl};
 use super::topics::Topics;
 
 /// Removes a job when a test ends, however it ends.
@@ -68,7 +68,13 @@ fn a_job_is_proved_to_recover_and_one_without_checkpoints_is_not() {
     let _topics = Topics(&["orders", "totals", "big_orders"]);
     let _job = Job("it-plain");
     dev(&["topic", "create", "orders", "totals", "big_orders", "--if-not-exists"]).ends_with(0);
-    let off = "execution.checkpointing.interval=0";
+    let dir = tempfile::tempdir().unwrap();
+    let off = dir.path().join("off.yaml");
+    let text = format!(
+        "version: 1\nname: {}\nflink: {{state: {{checkpoints: off}}}}\n",
+        cluster()
+    );
+    std::fs::write(&off, text).unwrap();
     dev(&[
         "job",
         "run",
@@ -76,8 +82,8 @@ fn a_job_is_proved_to_recover_and_one_without_checkpoints_is_not() {
         "--name",
         "it-plain",
         "--replace",
-        "--set",
-        off,
+        "-p",
+        off.to_str().unwrap(),
     ])
     .ends_with(0);
     let before = task_managers();
