@@ -73,7 +73,8 @@ fn mutant(dir: &Path, example: &str, from: &str, to: &str) {
     for entry in std::fs::read_dir(&root).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with(example) {
+        // its own files, and the scripts that several share
+        if name.starts_with(example) || name.ends_with(".sql") {
             std::fs::copy(&path, folder.join(name)).unwrap();
         }
     }
@@ -106,7 +107,7 @@ fn no_case_with_steps_passes_with_another_expectation() {
 /// A case that pauses the broker, and then waits for what never comes.
 fn endless(dir: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/faults");
-    for name in ["paused-broker.sql", "paused-broker.test.yaml"] {
+    for name in ["copies.sql", "paused-broker.test.yaml"] {
         std::fs::copy(root.join(name), dir.join(name)).unwrap();
     }
     let case = dir.join("paused-broker.test.yaml");

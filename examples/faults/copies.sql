@@ -1,4 +1,4 @@
--- An exactly-once sink: what is written becomes readable with the next checkpoint, and only once.
+-- Copies orders, exactly once: what is written becomes readable with the next checkpoint. Several cases run it.
 
 SET 'execution.checkpointing.interval' = '500 ms';
 -- a job of a test has no need to wait before it starts again
