@@ -129,6 +129,14 @@ impl Failure {
         self
     }
 
+    /// The same with another sentence, and without its place.
+    #[must_use]
+    pub fn reworded(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self.0.location = None;
+        self
+    }
+
     /// The failure as a note beside the events: what was seen, each line marked, and the first of the next steps.
     pub fn as_note(&self, steps: usize) -> String {
         let mut lines = vec![self.to_string()];

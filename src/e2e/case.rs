@@ -31,7 +31,7 @@ use crate::engine::Done;
 use crate::event::EventSink;
 use crate::flink::{JobSpec, Phase, Program, SessionJob, UpgradeMode};
 use crate::job::{Depot, PythonCode, put_jar};
-use crate::kafka::{Fetched, Message, Reader, Topic, TopicClient};
+use crate::kafka::{Fetched, Outgoing, Reader, Topic, TopicClient};
 
 /// How long records are read before they are compared.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -62,8 +62,8 @@ pub(super) struct Prepared {
     args: Vec<String>,
     /// Where the operator finds the program's jar, once it was brought there.
     jar: OnceLock<String>,
-    /// Those that its steps go on with, by their files.
-    pub(super) others: Vec<(PathBuf, Script)>,
+    /// Those that its steps, setup and teardown run, by their files.
+    others: Vec<(PathBuf, Script)>,
     /// What happens in it.
     pub(super) journal: Arc<Journal>,
     run: String,
@@ -162,8 +162,7 @@ impl Prepared {
                     end,
                 };
                 play(&stage).await?;
-                let next = || CaseStep::start(self, events, cancel, "expect", "expected records");
-                expect_step.get_or_insert_with(next);
+                expect_step.get_or_insert_with(|| self.expecting(events, cancel));
             }
             self.await_records(&job, kafka, (&mut job_step, &mut expect_step), end)
                 .await
@@ -247,6 +246,23 @@ impl Prepared {
         };
         let uri = put_jar(&depot, jar).await?;
         Ok(self.jar.get_or_init(|| uri).clone())
+    }
+
+    /// The script of a step, of setup or teardown.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] if the case has none of this file.
+    pub(super) fn other(&self, file: &Path) -> Result<&Script> {
+        let found = self.others.iter().find(|(known, _)| known == file);
+        found.map(|(_, script)| script).ok_or_else(|| {
+            let message = format!("the script {} is not known to case {}", file.display(), self.case.name);
+            Failure::new(Reason::Internal, message)
+        })
+    }
+
+    /// The step in which expected records are waited for.
+    fn expecting(&self, events: &EventSink, cancel: &CancellationToken) -> CaseStep {
+        CaseStep::start(self, events, cancel, "expect", "expected records")
     }
 
     /// A script with the jar that it needs, if it does.
@@ -355,8 +371,7 @@ impl Prepared {
                     // as it is expected to: no more records come than those that are there
                     (ended, phase) = (true, Phase::Finished);
                     job_step.end(Ok(Done::Changed("FAILED".to_owned())));
-                    let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
-                    expect_step.get_or_insert_with(next);
+                    expect_step.get_or_insert_with(|| self.expecting(job_step.cx.events(), &cancel));
                 }
                 Ok(()) = phases.changed(), if !ended => {
                     phase = phases.borrow_and_update().clone();
@@ -365,8 +380,7 @@ impl Prepared {
                         continue;
                     }
                     job_step.end(Ok(Done::Changed(told(&phase).to_owned())));
-                    let next = || CaseStep::start(self, job_step.cx.events(), &cancel, "expect", "expected records");
-                    expect_step.get_or_insert_with(next);
+                    expect_step.get_or_insert_with(|| self.expecting(job_step.cx.events(), &cancel));
                 }
                 () = until(verdict_at), if verdict_at.is_some() => {
                     // that time passed tells nothing if nobody looked meanwhile: the broker has the last word
@@ -498,10 +512,10 @@ fn told(phase: &Phase) -> &'static str {
 pub(super) fn messages<'a>(
     names: &Names,
     given: impl IntoIterator<Item = &'a Given>,
-) -> BTreeMap<String, impl Iterator<Item = Message> + Send + 'a> {
+) -> BTreeMap<String, impl Iterator<Item = Outgoing> + Send + 'a> {
     let all = |g: &'a Given| {
         let first = g.records.first().map(|r| r.value).unwrap_or_default();
-        g.records.iter().map(move |record| Message {
+        g.records.iter().map(move |record| Outgoing {
             key: record.key.as_ref().and_then(encode_key),
             value: encode(&record.value, &g.format, &first),
             headers: record

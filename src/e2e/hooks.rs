@@ -12,7 +12,6 @@ use super::Target;
 use super::case::{Prepared, at_users_place, interrupted};
 use super::case_step::CaseStep;
 use super::lease::LABEL_RUN;
-use super::substitute::put_in;
 use crate::config::{Hook, HookAction};
 use crate::diag::{Failure, Reason, Result};
 use crate::event::EventSink;
@@ -45,9 +44,7 @@ pub(super) async fn play(
         let work = async {
             let result = match &hook.action {
                 HookAction::Run(command) => run(prepared, command, hook.within, target, cancel).await,
-                HookAction::Sql { text, file } => {
-                    script(prepared, &id, (text, file), hook.within, target, cancel).await
-                }
+                HookAction::Sql { file, .. } => script(prepared, &id, file, hook.within, target, cancel).await,
             };
             result.map_err(|failure| match failure.detail().location {
                 Some(_) => failure,
@@ -147,19 +144,12 @@ fn topics(prepared: &Prepared) -> BTreeMap<String, String> {
 async fn script(
     prepared: &Prepared,
     id: &str,
-    (text, file): (&str, &Path),
+    file: &Path,
     within: Duration,
     target: &Target,
     cancel: &CancellationToken,
 ) -> Result<String> {
-    let topic = |topic: &str| prepared.names.topic(topic);
-    let script = put_in(
-        &prepared.case,
-        (text, file),
-        &target.kafka_internal,
-        &topic,
-        &mut Default::default(),
-    )?;
+    let script = prepared.other(file)?;
     let spec = JobSpec {
         name: prepared.names.beside(id),
         program: script.text.clone().into(),
@@ -190,7 +180,7 @@ async fn script(
             Err(job.evidence().await.into_iter().fold(failure, Failure::evidence))
         }
     };
-    let result = result.map_err(|failure| at_users_place(failure, file, &script));
+    let result = result.map_err(|failure| at_users_place(failure, file, script));
     // whatever became of it
     let removed = job.delete().await;
     result.and_then(|told| removed.map(|()| told))

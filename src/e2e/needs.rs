@@ -1,11 +1,9 @@
 //! What cases need of the environment, looked at before anything of them is created.
 
-use std::collections::BTreeMap;
-
 use super::Target;
 use crate::config::{Case, CaseProgram, Need};
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::Rest;
+use crate::flink::{CHECKPOINTS, Rest, SAVEPOINTS, Settings};
 use crate::job::has_python;
 
 /// What a session cluster has, by Flink's own settings.
@@ -38,26 +36,17 @@ pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
         return Ok(Has::default());
     }
     let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
-    let answer = rest.get("/jobmanager/config").await?.unwrap_or_default();
-    let entries = answer.as_array().into_iter().flatten();
-    let settings: BTreeMap<_, _> = entries
-        .filter_map(|one| Some((one["key"].as_str()?, one["value"].as_str()?)))
-        .collect();
     Ok(Has {
         python: has_python(&rest).await?,
-        ..has(&settings)
+        ..has(&Settings::of(&rest).await?)
     })
 }
 
-fn has(settings: &BTreeMap<&str, &str>) -> Has {
-    let said = |key: &str| settings.get(key).copied().filter(|value| !value.is_empty());
-    let either = |key: &str, older: &str| said(key).or_else(|| said(older)).is_some();
-    let ha = said("high-availability.type").or_else(|| said("high-availability"));
+fn has(settings: &Settings) -> Has {
     Has {
-        ha: ha.is_some_and(|kind| !kind.eq_ignore_ascii_case("none")),
+        ha: settings.is_highly_available(),
         // the operator takes no savepoint of a job without a folder for its checkpoints
-        savepoints: either("execution.checkpointing.savepoint-dir", "state.savepoints.dir")
-            && either("execution.checkpointing.dir", "state.checkpoints.dir"),
+        savepoints: settings.any_of(SAVEPOINTS).is_some() && settings.any_of(CHECKPOINTS).is_some(),
         python: false,
     }
 }
@@ -156,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_an_error_at_its_step_or_a_skip_if_the_case_says_so() {
-        let none = has(&BTreeMap::from([("high-availability.type", "NONE")]));
+        let none = has(&Settings::from_iter([("high-availability.type", "NONE")]));
         let Some(Lack::Unsaid(failure)) = none.lack(&killing(Vec::new())) else {
             panic!("it is an error");
         };
@@ -166,7 +155,7 @@ mod tests {
              the session cluster does not set `high-availability.type`"
         );
         assert!(matches!(none.lack(&killing(vec![Need::Ha])), Some(Lack::Said(_))));
-        let ha = has(&BTreeMap::from([("high-availability.type", "kubernetes")]));
+        let ha = has(&Settings::from_iter([("high-availability.type", "kubernetes")]));
         assert!(ha.lack(&killing(Vec::new())).is_none() && none.lack(&plain_case()).is_none());
         assert!(
             matches!(ha.lack(&killing(vec![Need::Savepoints])), Some(Lack::Said(why)) if why.contains("savepoint-dir"))

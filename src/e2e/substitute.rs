@@ -34,7 +34,8 @@ impl Script {
     }
 }
 
-/// Puts the names into the case's script, and into those that its steps go on with. `topic` gives the name in Kafka of a topic of the case.
+/// Puts the names into the case's script, and into those that its steps, setup and teardown run, by their files. `topic`
+/// gives the name in Kafka of a topic of the case.
 ///
 /// # Errors
 /// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
@@ -47,17 +48,19 @@ pub(crate) fn substitute_all(
     let mut named = BTreeSet::new();
     let program = &case.program;
     let first = put_in(case, (program.script(), program.file()), bootstrap, &topic, &mut named)?;
+    let of_steps = case.steps.iter().filter_map(|step| match &step.action {
+        Action::Upgrade { sql, sql_file } => Some((sql, sql_file)),
+        _ => None,
+    });
+    let hooks = case.setup.iter().chain(&case.teardown);
+    let of_hooks = hooks.filter_map(|hook| match &hook.action {
+        HookAction::Sql { text, file } => Some((text, file)),
+        HookAction::Run(_) => None,
+    });
     let mut others = Vec::new();
-    for step in &case.steps {
-        if let Action::Upgrade { sql, sql_file } = &step.action {
-            let script = put_in(case, (sql, sql_file), bootstrap, &topic, &mut named)?;
-            others.push((sql_file.clone(), script));
-        }
-    }
-    for hook in case.setup.iter().chain(&case.teardown) {
-        if let HookAction::Sql { text, file } = &hook.action {
-            put_in(case, (text, file), bootstrap, &topic, &mut named)?;
-        }
+    for (sql, file) in of_steps.chain(of_hooks) {
+        let script = put_in(case, (sql, file), bootstrap, &topic, &mut named)?;
+        others.push((file.clone(), script));
     }
     let in_args = |topic: &str| program.args().iter().any(|arg| arg.contains(&placeholder_of(topic)));
     let topics = case.topics();
@@ -99,7 +102,7 @@ pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> S
 }
 
 /// Puts the names into one script; those of topics that it has are added to `named`.
-pub(super) fn put_in(
+fn put_in(
     case: &Case,
     (sql, sql_file): (&str, &Path),
     bootstrap: &str,

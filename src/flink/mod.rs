@@ -12,6 +12,7 @@ mod program;
 mod refusal;
 mod remove;
 mod rest;
+mod settings;
 pub mod state;
 
 pub use application::Application;
@@ -23,7 +24,8 @@ pub use program::{Program, SQL_RUNNER, runner_args};
 pub use refusal::{Refusal, refusal};
 pub(crate) use remove::ENDED;
 pub use remove::list_jobs;
-pub use rest::Rest;
+pub use rest::{Rest, percent_encoded};
+pub use settings::{CHECKPOINTS, SAVEPOINTS, Settings};
 
 #[cfg(test)]
 mod tests;

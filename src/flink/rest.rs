@@ -19,6 +19,19 @@ const DISPOSED: Duration = Duration::from_secs(20);
 /// Between two looks at it.
 const POLL: Duration = Duration::from_millis(100);
 
+/// A text as a part of a URI: all but letters, digits, `.`, `_` and `-` is escaped (RFC 3986, section 2.1).
+pub fn percent_encoded(text: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 /// The REST interface of one session cluster.
 #[derive(Clone)]
 pub struct Rest {

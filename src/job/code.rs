@@ -11,7 +11,7 @@ use super::modules;
 use super::script::Script;
 use super::vars::masked;
 use crate::diag::{Failure, Result};
-use crate::flink::{Program, SQL_RUNNER, runner_args};
+use crate::flink::{Program, SQL_RUNNER, percent_encoded, runner_args};
 use crate::image::app::{File, Source};
 use crate::image::inputs::Origin;
 
@@ -181,15 +181,7 @@ fn script_path(name: &str) -> String {
 
 /// A file's name as a part of a URI.
 pub(super) fn encoded(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut out = String::new();
-    for byte in name.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    percent_encoded(&path.file_name().unwrap_or_default().to_string_lossy())
 }
 
 #[cfg(test)]

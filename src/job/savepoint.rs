@@ -11,7 +11,7 @@ use super::managed::{Kind, Managed};
 use super::report::{Verdict, verdict};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
-use crate::flink::{refusal, root_cause};
+use crate::flink::{SAVEPOINTS, Settings, refusal, root_cause};
 use crate::kube::{MANAGED_BY, MANAGER, PART_OF, apply, delete, get, text};
 
 impl Managed {
@@ -93,16 +93,12 @@ impl Managed {
 
     /// Where the cluster keeps savepoints.
     pub(super) async fn savepoint_path(&self) -> Result<String> {
-        const KEYS: [&str; 2] = ["execution.checkpointing.savepoint-dir", "state.savepoints.dir"];
         let own = &self.object["spec"]["flinkConfiguration"];
-        let config = self.rest.get("/jobmanager/config").await?.unwrap_or_default();
-        let of_cluster = |key: &str| {
-            let entries = config.as_array().into_iter().flatten();
-            let found = entries.filter(|e| e["key"] == key).find_map(|e| e["value"].as_str());
-            found.map(str::to_owned)
-        };
-        KEYS.iter()
-            .find_map(|key| own[*key].as_str().map(str::to_owned).or_else(|| of_cluster(key)))
+        let cluster = Settings::of(&self.rest).await?;
+        SAVEPOINTS
+            .iter()
+            .find_map(|key| own[*key].as_str().or_else(|| cluster.get(key)))
+            .map(str::to_owned)
             .ok_or_else(|| no_savepoint_path(&self.cluster, self.kind, &self.name, own))
     }
 }

@@ -13,6 +13,7 @@ use krafka::producer::{Acks, DeliveryHandle};
 use krafka::{Kafka, Record};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::write::Outgoing;
 use crate::diag::{Failure, Reason, Result};
 
 /// How long a broker may take to answer its first metadata request.
@@ -35,21 +36,6 @@ pub struct Topic {
     pub name: String,
     /// Its partitions.
     pub partitions: u32,
-}
-
-/// A record to be produced.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Message {
-    /// Its key; records of one key keep their order.
-    pub key: Option<Bytes>,
-    /// Its value; `None` is a tombstone.
-    pub value: Option<Bytes>,
-    /// Its headers, in order.
-    pub headers: Vec<(String, Option<Bytes>)>,
-    /// Milliseconds since the Unix epoch; now, if there is none.
-    pub timestamp: Option<i64>,
-    /// Its partition; by key, if there is none.
-    pub partition: Option<i32>,
 }
 
 /// A client of one Kafka broker. Clones share the connection.
@@ -251,7 +237,7 @@ impl TopicClient {
     /// acknowledged within 30 s.
     pub async fn produce<R>(&self, records: BTreeMap<String, R>) -> Result<usize>
     where
-        R: IntoIterator<Item = Message>,
+        R: IntoIterator<Item = Outgoing>,
     {
         let deadline = Instant::now() + DELIVERY;
         let late = || {

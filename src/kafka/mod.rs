@@ -8,7 +8,7 @@ pub mod text;
 mod topics;
 mod write;
 
-pub use client::{Message, Topic, TopicClient};
+pub use client::{Topic, TopicClient};
 pub use read::{Fetched, Reader};
 pub use scan::{Incoming, Scan, Start};
 pub use topics::{PartitionInfo, TopicInfo, unknown_topic};

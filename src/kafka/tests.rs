@@ -7,7 +7,7 @@ use bytes::Bytes;
 use krafka::error::ErrorCode;
 use krafka::testing::{ApiKey, Control, FakeBroker};
 
-use super::{Fetched, Message, Topic, TopicClient};
+use super::{Fetched, Outgoing, Topic, TopicClient};
 use crate::diag::Reason;
 
 fn topic(name: &str, partitions: u32) -> Topic {
@@ -17,12 +17,12 @@ fn topic(name: &str, partitions: u32) -> Topic {
     }
 }
 
-fn message(key: Option<&str>, value: Option<&str>) -> Message {
+fn message(key: Option<&str>, value: Option<&str>) -> Outgoing {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    Message {
+    Outgoing {
         key: key.map(bytes),
         value: value.map(bytes),
-        ..Message::default()
+        ..Outgoing::default()
     }
 }
 

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use super::Reader;
-use super::script::problem_at;
 use crate::config::hook::{Hook, HookAction, RawHook, WITHIN};
 use crate::config::source::Source;
 use crate::config::yaml::Node;
 use crate::diag::{Failure, Reason, Result};
-use crate::sql;
 
 impl Reader<'_> {
     /// The steps of `setup` or `teardown`; the scripts that they run go to `scripts`.
@@ -46,8 +44,7 @@ impl Reader<'_> {
             (Some(run), None) if run.trim().is_empty() => wrong("the command is empty".to_owned()),
             (Some(run), None) => Ok(HookAction::Run(run.clone())),
             (None, Some(name)) => {
-                let source = self.read(name, node.locate("sql"))?;
-                sql::lint(&source.text).map_err(|problem| problem_at(&source, problem))?;
+                let source = self.script(name, node.locate("sql"))?;
                 let action = HookAction::Sql {
                     text: source.text.clone(),
                     file: source.file.clone(),

@@ -11,7 +11,7 @@ use super::feed::Feeds;
 use crate::config::{Fact, JobState};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
-use crate::flink::{JobDetails, root_cause};
+use crate::flink::{JobDetails, percent_encoded, root_cause};
 use crate::kafka::Topic;
 
 /// Between two looks at Flink's REST interface, which has no watch.
@@ -215,19 +215,7 @@ fn watermarks(names: &Value) -> Vec<String> {
         .filter_map(|one| one["id"].as_str());
     let wanted = all.filter(|id| id.ends_with("currentOutputWatermark"));
     // in a query, what the names of operators may hold has to be escaped
-    wanted.map(escaped).collect()
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    wanted.map(percent_encoded).collect()
 }
 
 /// The lowest of the values that are one at all: before the first watermark there is the smallest number.

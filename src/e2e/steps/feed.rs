@@ -13,7 +13,7 @@ use super::Stage;
 use crate::config::Feed;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
-use crate::kafka::{Message, Outgoing, TopicClient};
+use crate::kafka::{Outgoing, TopicClient};
 
 /// Records of a rate that are due within this time are sent together.
 const TOGETHER: Duration = Duration::from_millis(20);
@@ -117,7 +117,7 @@ impl Feeds {
 /// Sends records so many a second, until all are acknowledged; returns how many.
 async fn paced_send(
     kafka: &TopicClient,
-    records: &BTreeMap<String, Vec<Message>>,
+    records: &BTreeMap<String, Vec<Outgoing>>,
     rate: f64,
     cx: &StepCx,
 ) -> Result<u64> {
@@ -135,15 +135,7 @@ async fn paced_send(
                 }
                 sleep_until(due).await;
             }
-            let message = message.clone();
-            let record = Outgoing {
-                key: message.key,
-                value: message.value,
-                headers: message.headers,
-                timestamp: message.timestamp,
-                partition: message.partition,
-            };
-            writer.write(record).await?;
+            writer.write(message.clone()).await?;
         }
         sent += writer.finish().await?;
     }

@@ -117,22 +117,17 @@ impl Stage<'_> {
     }
 
     pub(super) async fn upgrade(&self, sql_file: &Path, bound: Duration, cx: &StepCx) -> Result<String> {
-        let case = &self.prepared.case;
-        let script = self.prepared.others.iter().find(|(file, _)| file == sql_file);
-        let Some((file, script)) = script else {
-            let message = format!("the script {} is not known to case {}", sql_file.display(), case.name);
-            return Err(Failure::new(Reason::Internal, message));
-        };
+        let script = self.prepared.other(sql_file)?;
         let program = self.prepared.with_jar(script);
         let changed = self.managed().await?.go_on_with(&program, bound, cx).await;
         let changed = changed.map_err(|failure| {
             // the operator's word names no file
             let place = failure.detail().location.clone();
             let failure = match place.filter(|place| place.file == Path::new("(script)")) {
-                Some(place) => failure.at(file.clone(), place.line, place.column),
+                Some(place) => failure.at(sql_file, place.line, place.column),
                 None => failure,
             };
-            super::super::case::at_users_place(failure, file, script)
+            super::super::case::at_users_place(failure, sql_file, script)
         });
         Ok(self.changed(&changed?))
     }

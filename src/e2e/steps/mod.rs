@@ -157,17 +157,14 @@ impl Stage<'_> {
         if failure.id() == Reason::Interrupted {
             return failure;
         }
-        let detail = failure.detail();
-        let told = Failure::new(
-            detail.id,
-            format!("step {number} ({}): {}", step.action, detail.message),
-        );
-        let told = match &detail.location {
+        let message = format!("step {number} ({}): {}", step.action, failure.detail().message);
+        match failure.detail().location.clone() {
             // a place in a script is more exact
-            Some(at) => told.at(at.file.clone(), at.line, at.column),
-            None => told.at(self.prepared.case.file.clone(), step.line, step.column),
-        };
-        let told = detail.evidence.iter().fold(told, Failure::evidence);
-        detail.next.iter().fold(told, Failure::next)
+            Some(at) => failure.reworded(message).at(at.file, at.line, at.column),
+            None => {
+                let file = self.prepared.case.file.clone();
+                failure.reworded(message).at(file, step.line, step.column)
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::config::{
 use crate::diag::Reason;
 use crate::event::{Event, EventKind, EventSink, Verdict};
 use crate::flink::fake::{Behaviour, Fake};
-use crate::kafka::{Message, TopicClient};
+use crate::kafka::{Outgoing, TopicClient};
 
 fn case(total: i32) -> Case {
     Case {
@@ -68,10 +68,10 @@ async fn flink(bootstrap: String, mut created: UnboundedReceiver<Value>) {
             total += serde_json::from_slice::<Value>(r.value.as_deref().unwrap()).unwrap()["amount"]
                 .as_i64()
                 .unwrap();
-            Message {
+            Outgoing {
                 key: Some(Bytes::from_static(b"all")),
                 value: Some(json!({"total": total}).to_string().into()),
-                ..Message::default()
+                ..Outgoing::default()
             }
         });
         kafka

@@ -8,15 +8,13 @@ use tokio::time::Instant;
 
 use super::super::managed::{Kind, Managed};
 use super::super::trouble;
-use super::facts::{Moment, interval, task_managers};
+use super::facts::{Moment, TOLD, interval, task_managers};
 use super::kill::{Killed, Role, kill};
 use super::proof::{Proof, last_exception, running};
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::ENDED;
+use crate::flink::{ENDED, Settings};
 use crate::kube::text;
 
-/// How long a job that runs again may take to tell what it was restored from: Flink's answers are cached.
-const TOLD: Duration = Duration::from_secs(6);
 /// How long the first checkpoint may take beyond two intervals.
 const FIRST: Duration = Duration::from_secs(10);
 
@@ -89,13 +87,7 @@ async fn takes_checkpoints(job: &Managed, id: &str) -> Result<u64> {
 
 /// Whether the cluster gets over the end of its JobManager.
 async fn is_highly_available(job: &Managed) -> Result<()> {
-    let config = job.rest.get("/jobmanager/config").await?.unwrap_or_default();
-    let entries = config.as_array().map_or(&[][..], Vec::as_slice);
-    let set = |key: &str| entries.iter().find(|e| e["key"] == key).map(|e| text(e, "/value"));
-    let kind = set("high-availability.type")
-        .or_else(|| set("high-availability"))
-        .unwrap_or_default();
-    if !kind.is_empty() && !kind.eq_ignore_ascii_case("none") {
+    if Settings::of(&job.rest).await?.is_highly_available() {
         return Ok(());
     }
     let message = format!(

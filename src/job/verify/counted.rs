@@ -24,7 +24,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{LABEL_RUN, Names, RunLease, run_id, sweep_dead};
 use crate::engine::StepCx;
 use crate::event::EventSink;
-use crate::flink::{JobSpec, Phase, Rest, SessionJob, UpgradeMode};
+use crate::flink::{CHECKPOINTS, JobSpec, Phase, Rest, SAVEPOINTS, SessionJob, Settings, UpgradeMode};
 use crate::kafka::{Outgoing, Reader, Topic, TopicClient};
 use crate::kube::{PART_OF, delete, list, text};
 
@@ -421,16 +421,15 @@ impl State<'_> {
             Self::InMemory => {}
             Self::Folders(Some(path)) => {
                 let path = path.trim_end_matches('/');
-                settings.insert(FOLDERS[0].0.to_owned(), format!("{path}/checkpoints"));
-                settings.insert(FOLDERS[1].0.to_owned(), path.to_owned());
+                settings.insert(CHECKPOINTS[0].to_owned(), format!("{path}/checkpoints"));
+                settings.insert(SAVEPOINTS[0].to_owned(), path.to_owned());
             }
             Self::Folders(None) => {
-                let config = rest.get("/jobmanager/config").await?.unwrap_or_default();
-                let entries = config.as_array().map_or(&[][..], Vec::as_slice);
-                let missing = FOLDERS
-                    .iter()
-                    .find(|(key, old)| !entries.iter().any(|e| e["key"] == *key || e["key"] == *old));
-                if let Some((key, _)) = missing {
+                let set = Settings::of(rest).await?;
+                let missing = [CHECKPOINTS, SAVEPOINTS]
+                    .into_iter()
+                    .find(|keys| set.any_of(*keys).is_none());
+                if let Some([key, _]) = missing {
                     let message = format!("Flink cluster `{cluster}` has no folder for its state");
                     return Err(Failure::new(Reason::StatePathMissing, message)
                         .evidence(format!("it does not set `{key}`"))
@@ -444,12 +443,6 @@ impl State<'_> {
         Ok(settings)
     }
 }
-
-/// The settings of folders for state, with their names of before.
-const FOLDERS: [(&str, &str); 2] = [
-    ("execution.checkpointing.dir", "state.checkpoints.dir"),
-    ("execution.checkpointing.savepoint-dir", "state.savepoints.dir"),
-];
 
 /// The settings of the counting job.
 fn settings(every: Duration) -> BTreeMap<String, String> {

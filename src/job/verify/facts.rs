@@ -1,11 +1,16 @@
 //! What Flink tells of a job's checkpoints and restarts at one moment.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::Value;
 
 use super::super::managed::Managed;
 use crate::diag::Result;
 use crate::kube::text;
+
+/// How long a job that runs again may take to tell what it was restored from: Flink's answers are cached.
+pub(super) const TOLD: Duration = Duration::from_secs(6);
 
 /// What Flink knows of a job at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,19 +1,14 @@
 //! That a job goes on from a savepoint: one is taken, and the job is deployed again from it.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::managed::{Kind, Managed};
-use super::facts::{Moment, same_path};
+use super::facts::{Moment, TOLD, same_path};
 use super::proof::{Proof, last_exception, running};
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::text;
-
-/// How long a job that runs again may take to tell what it was restored from: Flink's answers are cached.
-const TOLD: Duration = Duration::from_secs(6);
 
 /// How the job is deployed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -65,7 +65,8 @@ pub(super) async fn offer(
         for statement in &offered.statements {
             let made = gateway.run(statement, limits, &cx).await;
             made.map_err(|failure| {
-                let failure = anew(&failure).evidence(format!("in: {}", head(statement)));
+                let message = failure.detail().message.clone();
+                let failure = failure.reworded(message).evidence(format!("in: {}", head(statement)));
                 failure.map_texts(|text| mask(text, vars))
             })?;
         }
@@ -95,7 +96,7 @@ pub(super) async fn all(
         let cx = stage.cx().clone();
         let work = async {
             let result = gateway.run(&statement.text, limits, &cx).await;
-            result.map_err(|failure| at_users_place(&failure, statement).map_texts(|text| mask(text, vars)))
+            result.map_err(|failure| at_users_place(failure, statement).map_texts(|text| mask(text, vars)))
         };
         let result = stage.run(work, told).await?;
         let outcome = Outcome {
@@ -110,7 +111,7 @@ pub(super) async fn all(
 }
 
 /// A failure of a statement at its place in the script.
-fn at_users_place(failure: &Failure, statement: &Numbered) -> Failure {
+fn at_users_place(failure: Failure, statement: &Numbered) -> Failure {
     let (line, column) = failure
         .detail()
         .location
@@ -121,15 +122,7 @@ fn at_users_place(failure: &Failure, statement: &Numbered) -> Failure {
         column: start,
     } = statement.position;
     let column = if line == 1 { start + column - 1 } else { column };
-    anew(failure).at(statement.file.clone(), first + line - 1, column)
-}
-
-/// The same without its place.
-fn anew(failure: &Failure) -> Failure {
-    let detail = failure.detail();
-    let again = Failure::new(detail.id, detail.message.clone());
-    let again = detail.evidence.iter().cloned().fold(again, Failure::evidence);
-    detail.next.iter().cloned().fold(again, Failure::next)
+    failure.at(statement.file.clone(), first + line - 1, column)
 }
 
 /// The first line, cut.
@@ -204,13 +197,13 @@ mod tests {
         assert_eq!(head(&all[1].text), "SELECT …");
         let refused = |line, column| {
             let failure = Failure::new(Reason::JobSubmitFailed, "no x").at("", line, column);
-            let placed = at_users_place(&failure, &all[1]);
+            let placed = at_users_place(failure, &all[1]);
             let place = placed.detail().location.clone().unwrap();
             (place.line, place.column)
         };
         assert_eq!(refused(1, 8), (2, 10));
         assert_eq!(refused(2, 2), (3, 2));
-        let failure = at_users_place(&Failure::new(Reason::JobFailed, "x"), &all[1]);
+        let failure = at_users_place(Failure::new(Reason::JobFailed, "x"), &all[1]);
         assert_eq!(failure.detail().location.as_ref().unwrap().line, 2);
         assert!(statements(&[(PathBuf::from("b.sql"), "-- nothing".to_owned())], true).is_err());
     }

@@ -74,6 +74,9 @@ pub(super) async fn run(session: &Session, args: &TestArgs) -> Result<ExitCode> 
     for warning in cases.iter().flat_map(Case::warnings) {
         events.note(warning.to_string());
     }
+    if args.watch {
+        projects::add_sources(&mut cases);
+    }
     if let Err(failure) = projects::build(session, &context.engine, &mut cases, &events).await {
         let summary = failure.to_string();
         events.emit(EventKind::RunFinished { ok: false, summary });
@@ -181,11 +184,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Case>, Vec<Failure>> {
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() {
-        Ok(projects::with_sources(cases))
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(cases) } else { Err(problems) }
 }
 
 /// Tells all problems; the exit code is that of the first.

@@ -12,14 +12,13 @@ use crate::image::{jar, project};
 use crate::job::Stage;
 use crate::watch::sources;
 
-/// Adds the sources of their projects to the files that cases are made of.
-pub(super) fn with_sources(mut cases: Vec<Case>) -> Vec<Case> {
-    for case in &mut cases {
+/// Adds the sources of their projects to the files that cases are made of, before they are built.
+pub(super) fn add_sources(cases: &mut [Case]) {
+    for case in cases {
         if let Some((folder, _)) = case.program.project() {
             case.files.extend(sources(folder));
         }
     }
-    cases
 }
 
 /// Builds the projects of cases, each once; the cases have their jars then.

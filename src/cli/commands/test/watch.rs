@@ -134,7 +134,9 @@ impl Follow<'_> {
 
     fn read(&self) -> Result<Vec<Case>, Vec<Failure>> {
         let files = super::files(self.session, self.args, None).map_err(|failure| vec![failure])?;
-        super::read(&files).map(|cases| self.selection.choose(cases))
+        let mut cases = self.selection.choose(super::read(&files)?);
+        projects::add_sources(&mut cases);
+        Ok(cases)
     }
 
     /// The files of the cases, and the folders where new ones may come.
