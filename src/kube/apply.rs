@@ -59,8 +59,9 @@ pub async fn apply(client: &Client, objects: &[Value]) -> Result<ApplyReport> {
 ///
 /// An object whose annotation [`HASH`] has the value already and that nobody edited since is not written: its
 /// `resourceVersion` stays. Order: namespaces, then configuration and access rules (custom resource definitions beside
-/// them), then workloads, then custom resources once their kinds are served; within a group several at a time. What may
-/// pass by itself ([`transient`]) is tried again until `bound`, each new reason goes to `waiting`.
+/// them), then workloads, then custom resources once their kinds are served; within a group several at a time.
+/// Workloads come after definitions as the Flink operator, started without its kinds, neither ends nor looks again. What
+/// may pass by itself ([`transient`]) is tried again until `bound`, each new reason goes to `waiting`.
 ///
 /// # Errors
 /// [`Reason::ApplyFailed`] with the server's answer if it refuses an object, or if `bound` is over;
@@ -96,23 +97,14 @@ pub async fn apply_within(
     }
     let mut take = |rank: Rank| groups.remove(&rank).unwrap_or_default();
     report.changed.extend(run.group(take(Rank::Namespace)).await?);
-    let (configuration, definitions, workloads) =
-        (take(Rank::Configuration), take(Rank::Definition), take(Rank::Workload));
-    let names: Vec<&Value> = definitions.iter().map(|w| &w.object).collect();
-    let (first, second) = tokio::try_join!(
-        async {
-            let mut done = run.group(configuration).await?;
-            done.extend(run.group(workloads).await?);
-            Ok(done)
-        },
-        async {
-            let done = run.group(definitions).await?;
-            run.served(&names).await?;
-            Ok::<_, Failure>(done)
-        },
-    )?;
-    report.changed.extend(first);
-    report.changed.extend(second);
+    let definitions = take(Rank::Definition);
+    let kinds: Vec<&Value> = definitions.iter().map(|w| &w.object).collect();
+    let (rules, kinds_there) = tokio::try_join!(run.group(take(Rank::Configuration)), run.group(definitions))?;
+    // the kinds come to be served while pods start; a run that ends before this line leaves no pod without them
+    let (workloads, ()) = tokio::try_join!(run.group(take(Rank::Workload)), run.served(&kinds))?;
+    report
+        .changed
+        .extend(rules.into_iter().chain(kinds_there).chain(workloads));
     report.changed.extend(run.group(take(Rank::Custom)).await?);
     Ok(report)
 }

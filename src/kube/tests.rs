@@ -115,6 +115,31 @@ async fn custom_resources_wait_until_their_kind_is_served() {
     assert_eq!((report.changed.len(), last.as_str()), (3, "FlinkDeployment flink/s"));
 }
 
+/// The Flink operator that starts without its kinds neither ends nor looks again, so a run that is killed meanwhile must
+/// not leave it without them.
+#[tokio::test]
+async fn no_workload_is_there_before_the_kinds_that_it_looks_for() {
+    const OPERATOR: &str = "/apis/apps/v1/namespaces/flink/deployments/operator";
+    let operator = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+                          "metadata": {"name": "operator", "namespace": "flink"}, "spec": {}});
+    let objects = [namespace(), operator, definition()];
+
+    let (broken, client) = server().await;
+    broken.fail(
+        "customresourcedefinitions",
+        503,
+        "storage is (re)initializing",
+        usize::MAX,
+    );
+    let bound = Duration::from_millis(300);
+    apply_within(&client, &objects, bound, &|_| {}).await.unwrap_err();
+    assert_eq!(broken.object(OPERATOR), None);
+
+    let (whole, client) = server().await;
+    apply(&client, &objects).await.unwrap();
+    assert!(whole.object(OPERATOR).is_some());
+}
+
 #[tokio::test]
 async fn a_kind_that_is_not_in_the_table_is_looked_up() {
     let (server, client) = server().await;

@@ -80,25 +80,23 @@ impl Ran {
     }
 }
 
-/// Runs `dev up -o json` until it has told of an event, waits, and kills it with SIGKILL. Tells whether the event came.
-pub(crate) fn up_killed_at(mut wanted: impl FnMut(&Value) -> bool, after: Duration) -> bool {
-    let mut child = command(&["up", "-o", "json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+/// Runs `dev up -o json` until it has told of an event, waits, and kills it with SIGKILL. If the event never came: what
+/// the run told instead.
+pub(crate) fn up_killed_at(mut wanted: impl FnMut(&Value) -> bool, after: Duration) -> Result<(), String> {
+    let mut child = command(&["up", "-o", "json"]).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut came = false;
+    let mut told = Err(String::new());
     for line in lines.map_while(Result::ok) {
         if serde_json::from_str::<Value>(&line).is_ok_and(|event| wanted(&event)) {
-            came = true;
+            told = Ok(());
             std::thread::sleep(after);
             break;
         }
+        told = told.map_err(|so_far| so_far + &line + "\n");
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    came
+    told
 }
 
 /// Whether no other cluster of ours is there: two share the network and the kernel's settings.
