@@ -94,7 +94,7 @@ impl ExecSession {
     /// The lines up to one that begins with `mark`, and that one's rest; `None` if the program ends before.
     ///
     /// # Errors
-    /// [`Reason::EngineError`] if the connection breaks.
+    /// [`Reason::EngineError`] if the engine's answer cannot be read.
     pub async fn until(&mut self, mark: &str) -> Result<Option<(String, String)>> {
         loop {
             if let Some(found) = cut(&mut self.stdout, mark) {
@@ -104,8 +104,8 @@ impl ExecSession {
                 Some(Ok(LogOutput::StdOut { message })) => self.stdout.extend_from_slice(&message),
                 Some(Ok(LogOutput::StdErr { message })) => self.stderr.extend_from_slice(&message),
                 Some(Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. })) => {}
-                Some(Err(error)) => return Err(self.engine.failed(&self.what, &error)),
-                None => return Ok(None),
+                Some(Err(error)) if !cut_off(&error) => return Err(self.engine.failed(&self.what, &error)),
+                Some(Err(_)) | None => return Ok(None),
             }
         }
     }
@@ -198,10 +198,12 @@ impl Engine {
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let read = async {
             while let Some(part) = output.next().await {
-                match part? {
-                    LogOutput::StdOut { message } => stdout.extend_from_slice(&message),
-                    LogOutput::StdErr { message } => stderr.extend_from_slice(&message),
-                    LogOutput::StdIn { .. } | LogOutput::Console { .. } => {}
+                match part {
+                    Ok(LogOutput::StdOut { message }) => stdout.extend_from_slice(&message),
+                    Ok(LogOutput::StdErr { message }) => stderr.extend_from_slice(&message),
+                    Ok(LogOutput::StdIn { .. } | LogOutput::Console { .. }) => {}
+                    Err(error) if cut_off(&error) => break,
+                    Err(error) => return Err(error),
                 }
             }
             Ok::<_, bollard::errors::Error>(())
@@ -287,6 +289,14 @@ impl Engine {
             )
         })
     }
+}
+
+/// Whether the engine closed a connection on which it had bytes to read: a program that has ended takes no more of them,
+/// and then the kernel tells a reset in place of the end. What the program said has been read before. If it is the
+/// engine that is gone, the question for the exit code tells so.
+fn cut_off(error: &bollard::errors::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error, bollard::errors::Error::IOError { err } if matches!(err.kind(), ConnectionReset | BrokenPipe))
 }
 
 /// Copies all of `stdin` into the program. Only an error of the source counts: a program may stop reading.

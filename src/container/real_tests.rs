@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -176,4 +177,22 @@ async fn what_is_absent_is_no_error() {
     assert_eq!(failure.id(), Reason::ImageUnavailable);
     assert_eq!(helpers(&engine, name).await, before);
     engine.remove_image(name).await.unwrap();
+}
+
+/// The engine resets the connection if a program ends while it is written to.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a real Docker engine"]
+async fn a_program_that_reads_nothing_is_judged_by_its_exit_code() {
+    let engine = engine().await;
+    let name = "flink-dev-test-exec";
+    let docker = |args: &[&str]| std::process::Command::new("docker").args(args).output().unwrap();
+    docker(&["rm", "-f", name]);
+    docker(&["run", "-d", "--name", name, SHELL, "sleep", "600"]);
+    for _ in 0..40 {
+        let stdin: crate::container::Stdin = Box::pin(tokio::io::repeat(b'x').take(20_000_000));
+        let command = ["sh", "-c", "echo broken >&2; exit 3"];
+        let ran = engine.exec(name, &command, Some(stdin), false).await.unwrap();
+        assert_eq!((ran.code, ran.stderr.as_str()), (3, "broken\n"));
+    }
+    docker(&["rm", "-f", name]);
 }
