@@ -5,6 +5,7 @@
 //! renderers -> exit code. The library never prints and never reads the process's environment: [`cli`] prints, and
 //! [`env::Env`] holds what was read. `docs/architecture.md` is the map of the code.
 
+pub mod avro;
 pub mod cli;
 pub mod cluster;
 pub mod component;

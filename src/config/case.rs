@@ -12,6 +12,7 @@ use super::json::Json;
 use super::pack::Records;
 use super::program::CaseProgram;
 use super::steps::{Action, Feed, JobExpectation, Need, Part, Step};
+use crate::avro::AvroSchema;
 
 /// A test case: records in, a program, records out.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
@@ -224,4 +225,6 @@ pub enum RecordFormat {
     Csv(Vec<String>),
     /// The text as it is.
     Raw,
+    /// Avro's binary encoding of a value of this schema.
+    Avro(AvroSchema),
 }

@@ -46,7 +46,7 @@ pub use profile::{
     State, StateBackend, StateVolume, Webhook,
 };
 pub use program::{CaseProgram, JarFrom};
-pub(crate) use records::{FORMS, bytes};
+pub(crate) use records::{FORMS, bytes, text_of};
 pub use schema::{case_schema, profile_schema};
 pub(crate) use source::{Place, Source};
 pub use steps::{Action, Fact, Feed, JobExpectation, JobState, Need, Part, Restart, Step};

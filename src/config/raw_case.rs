@@ -167,6 +167,10 @@ pub(super) struct RawGiven {
     /// The names of the columns, in order, for `format: csv`; those of the first record if nothing is said.
     #[serde(default)]
     pub(super) columns: Vec<String>,
+    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
+    #[expect(dead_code, reason = "read from the tree, with its place")]
+    pub(super) schema: Option<IgnoredAny>,
     /// A record that is sent to every partition after all others, so that event time goes on and windows close.
     #[schemars(with = "Option<RawRecord>")]
     #[expect(dead_code, reason = "read from the tree, with its place")]
@@ -215,6 +219,10 @@ pub(super) struct RawExpectation {
     /// The names of the columns, in order, for `format: csv`; without them a record is a list.
     #[serde(default)]
     pub(super) columns: Vec<String>,
+    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
+    #[expect(dead_code, reason = "read from the tree, with its place")]
+    pub(super) schema: Option<IgnoredAny>,
     /// The records; an empty list if none may come out.
     #[schemars(with = "Option<Vec<RawRecord>>")]
     #[expect(dead_code, reason = "read from the tree, with their places")]
@@ -236,6 +244,8 @@ pub(super) enum RawFormat {
     Csv,
     /// The text as it is.
     Raw,
+    /// Avro's binary encoding, of a value of the `schema`.
+    Avro,
 }
 
 /// Records that must not come: any, those of a list, or a mapping that says more.
@@ -256,6 +266,10 @@ pub(super) struct RawForbidden {
     /// The names of the columns, in order, for `format: csv`.
     #[serde(default)]
     pub(super) columns: Vec<String>,
+    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
+    #[expect(dead_code, reason = "read from the tree, with its place")]
+    pub(super) schema: Option<IgnoredAny>,
     /// The records, by some of their fields.
     #[schemars(with = "Option<Vec<RawRecord>>")]
     #[expect(dead_code, reason = "read from the tree, with their places")]

@@ -248,6 +248,14 @@ pub(crate) fn bytes(value: &Json) -> Option<Vec<u8>> {
     }
 }
 
+/// Bytes as text; those that are none as `{$hex: …}`.
+pub(crate) fn text_of(bytes: &[u8]) -> Json {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Json::from(text),
+        Err(_) => Json::Map(vec![("$hex".to_owned(), Json::Text(hex::encode(bytes)))]),
+    }
+}
+
 /// Checks the patterns within an expected value.
 fn patterns(value: &Json) -> Result<(), String> {
     if form(value)?.is_some_and(|form| form == "$json") {

@@ -43,7 +43,7 @@ impl Around {
 
 /// A header's value as it is shown: its text, whatever else it may be read as.
 fn shown(value: &Option<Bytes>) -> Json {
-    value.as_deref().map_or(Json::Null, super::value::text)
+    value.as_deref().map_or(Json::Null, crate::config::text_of)
 }
 
 impl About {

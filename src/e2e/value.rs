@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use crate::config::{FORMS, Json, RecordFormat, bytes as bytes_of, csv};
+use crate::config::{FORMS, Json, RecordFormat, bytes as bytes_of, csv, text_of as text};
 
 /// What bytes of a key say: JSON where they are JSON, else their text; `Null` without any.
 pub(super) fn decode(bytes: Option<&[u8]>) -> Json {
@@ -23,22 +23,19 @@ fn plain(value: Json) -> Json {
     value
 }
 
-/// Bytes as text; those that are none in hexadecimal digits.
-pub(super) fn text(bytes: &[u8]) -> Json {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Json::from(text),
-        Err(_) => Json::Map(vec![("$hex".to_owned(), Json::Text(hex::encode(bytes)))]),
+/// What bytes of a value say in their format; `Null` for a tombstone. What is not of the format is text.
+pub(super) fn decode_as(bytes: Option<&[u8]>, format: &RecordFormat) -> Json {
+    let Some(raw) = bytes else { return Json::Null };
+    match format {
+        RecordFormat::Json => decode(bytes),
+        RecordFormat::Raw => text(raw),
+        RecordFormat::Avro(schema) => schema.decode(raw).map_or_else(|_| text(raw), plain),
+        RecordFormat::Csv(columns) => row(raw, columns),
     }
 }
 
-/// What bytes of a value say in their format; `Null` for a tombstone. What is not of the format is text.
-pub(super) fn decode_as(bytes: Option<&[u8]>, format: &RecordFormat) -> Json {
-    let (Some(raw), RecordFormat::Csv(columns)) = (bytes, format) else {
-        return match format {
-            RecordFormat::Raw => bytes.map_or(Json::Null, text),
-            _ => decode(bytes),
-        };
-    };
+/// What one line of comma-separated values says.
+fn row(raw: &[u8], columns: &[String]) -> Json {
     let Ok(line) = std::str::from_utf8(raw) else {
         return text(raw);
     };
@@ -103,6 +100,8 @@ pub(super) fn encode(value: &Json, format: &RecordFormat, first: &Json) -> Optio
             Some(csv::line(names.into_iter().map(field)).into())
         }
         (RecordFormat::Csv(_), Json::List(items)) => Some(csv::line(items).into()),
+        // one that the schema does not take was refused when the case was read
+        (RecordFormat::Avro(schema), other) => Some(schema.encode(other).map_or_else(|_| json(other), Bytes::from)),
         (_, other) => encode_key(other),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Reader;
 use super::given::partitions_of;
-use super::topics::{in_partition, record_format, topic};
+use super::topics::{in_partition, topic};
 use crate::config::case::{Expectation, Forbidden, Match, Record, RecordFormat};
 use crate::config::raw_case::{Form, RawCase, RawExpectation, RawForbid};
 use crate::config::records::{Side, Written};
@@ -23,6 +23,10 @@ impl Reader<'_> {
             };
             if let Some(Form::Long(long)) = raw.expect.get(&entry.key) {
                 problems.extend(said(entry, long, &mut expectation).err());
+                match self.record_format(entry, long.format, &long.columns) {
+                    Ok(format) => expectation.format = format,
+                    Err(failure) => problems.push(failure),
+                }
                 if raw.given.contains_key(&entry.key) && long.partitions.is_some() {
                     let message = format!("the partitions of `{}` are said under `given`, once", entry.key);
                     problems.push(entry.node.locate("partitions").failure(Reason::CaseInvalid, message));
@@ -75,7 +79,7 @@ impl Reader<'_> {
             };
             let format = match said {
                 Some(RawForbid::Long(long)) if long.format.is_some() || !long.columns.is_empty() => {
-                    record_format(entry, long.format, &long.columns)
+                    self.record_format(entry, long.format, &long.columns)
                 }
                 _ => self.format_of(raw, &entry.key),
             };
@@ -102,7 +106,9 @@ impl Reader<'_> {
     fn format_of(&self, raw: &RawCase, topic: &str) -> Result<RecordFormat> {
         let of = |part: &str, format, columns: &[String]| {
             let entry = self.tree.get(part).and_then(|part| part.entry(topic));
-            entry.map_or(Ok(RecordFormat::Json), |entry| record_format(entry, format, columns))
+            entry.map_or(Ok(RecordFormat::Json), |entry| {
+                self.record_format(entry, format, columns)
+            })
         };
         match (raw.expect.get(topic), raw.given.get(topic)) {
             (Some(Form::Long(long)), _) => of("expect", long.format, &long.columns),
@@ -152,7 +158,6 @@ fn said(entry: &Entry, long: &RawExpectation, expectation: &mut Expectation) -> 
     } else if !long.by.is_empty() {
         return wrong("by", "`by` is for `match: window`".to_owned());
     }
-    expectation.format = record_format(entry, long.format, &long.columns)?;
     Ok(())
 }
 

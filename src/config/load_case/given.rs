@@ -1,7 +1,7 @@
 //! What a case gives to its topics.
 
 use super::Reader;
-use super::topics::{in_partition, record_format, topic};
+use super::topics::{in_partition, topic};
 use crate::config::case::{Given, Record, RecordFormat};
 use crate::config::json::Json;
 use crate::config::pack::Records;
@@ -24,7 +24,9 @@ impl Reader<'_> {
             };
             let partitions = long.and_then(|long| long.partitions).unwrap_or(1);
             problems.extend(partitions_of(entry, partitions).err());
-            let format = long.map_or(Ok(RecordFormat::Json), |l| record_format(entry, l.format, &l.columns));
+            let format = long.map_or(Ok(RecordFormat::Json), |l| {
+                self.record_format(entry, l.format, &l.columns)
+            });
             let format = format.unwrap_or_else(|failure| {
                 problems.push(failure);
                 RecordFormat::Json
@@ -96,6 +98,9 @@ fn sendable(written: &Written, partitions: u32, format: &RecordFormat) -> Result
         }
         (RecordFormat::Raw, Json::Map(_) | Json::List(_)) if bytes(value).is_none() => {
             wrong("a record of `format: raw` is a text".to_owned())
+        }
+        (RecordFormat::Avro(schema), value) if bytes(value).is_none() && !value.is_null() => {
+            schema.encode(value).map_or_else(wrong, |_| Ok(()))
         }
         _ => Ok(()),
     }

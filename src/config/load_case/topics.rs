@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use super::Reader;
+use crate::avro::AvroSchema;
 use crate::config::case::RecordFormat;
 use crate::config::raw_case::RawFormat;
 use crate::config::records::{self, Side, Written};
+use crate::config::source::Place;
 use crate::config::yaml::{Entry, Yaml};
 use crate::diag::{Failure, Reason, Result};
 
@@ -55,17 +57,58 @@ impl Reader<'_> {
         problems.push(problem);
         Vec::new()
     }
-}
 
-pub(super) fn record_format(entry: &Entry, format: Option<RawFormat>, columns: &[String]) -> Result<RecordFormat> {
-    match format {
-        Some(RawFormat::Csv) => Ok(RecordFormat::Csv(columns.to_vec())),
-        _ if !columns.is_empty() => {
-            let place = entry.node.locate("columns");
-            Err(place.failure(Reason::CaseInvalid, "`columns` is for `format: csv`"))
+    /// The format of a topic's values, with what belongs to it.
+    pub(super) fn record_format(
+        &self,
+        entry: &Entry,
+        format: Option<RawFormat>,
+        columns: &[String],
+    ) -> Result<RecordFormat> {
+        let stray = |key: &str, of: &str| {
+            let place = entry.node.locate(key);
+            Err(place.failure(Reason::CaseInvalid, format!("`{key}` is for `format: {of}`")))
+        };
+        if !columns.is_empty() && format != Some(RawFormat::Csv) {
+            return stray("columns", "csv");
         }
-        Some(RawFormat::Raw) => Ok(RecordFormat::Raw),
-        Some(RawFormat::Json) | None => Ok(RecordFormat::Json),
+        if entry.node.entry("schema").is_some() && format != Some(RawFormat::Avro) {
+            return stray("schema", "avro");
+        }
+        Ok(match format {
+            Some(RawFormat::Csv) => RecordFormat::Csv(columns.to_vec()),
+            Some(RawFormat::Avro) => RecordFormat::Avro(self.avro_schema(entry)?),
+            Some(RawFormat::Raw) => RecordFormat::Raw,
+            Some(RawFormat::Json) | None => RecordFormat::Json,
+        })
+    }
+
+    /// The schema of a topic's values: the one that stands there, or that of the file.
+    fn avro_schema(&self, entry: &Entry) -> Result<AvroSchema> {
+        let Some(said) = entry.node.entry("schema") else {
+            let place = entry.node.locate("format");
+            return Err(place
+                .failure(Reason::CaseInvalid, "`format: avro` needs a schema")
+                .next("schema: FILE.avsc, or the schema itself"));
+        };
+        let Some(name) = said.node.spelling() else {
+            let read = AvroSchema::parse(&said.node.json().to_string());
+            let wrong = |why| {
+                said.node
+                    .place
+                    .failure(Reason::CaseInvalid, format!("this is no Avro schema: {why}"))
+            };
+            return read.map_err(wrong);
+        };
+        let source = self.read(name, &said.node.place)?;
+        AvroSchema::parse(&source.text).map_err(|why| {
+            // what is no JSON has a place; the library tells of others by their names
+            let (line, column) = serde_json::from_str::<serde_json::Value>(&source.text)
+                .err()
+                .map_or((1, 1), |error| (error.line().max(1), error.column().max(1)));
+            let place = Place::new(&source, line, column, 1);
+            place.failure(Reason::CaseInvalid, format!("this is no Avro schema: {why}"))
+        })
     }
 }
 
