@@ -55,8 +55,11 @@ impl SessionCluster {
             ("taskmanager.numberOfTaskSlots", spec.slots.to_string()),
             // started before the first job, which is then not the one that waits for them
             ("slotmanager.number-of-slots.min", slots.to_string()),
-            // idle TaskManagers stay; 30 s by default
-            ("resourcemanager.taskmanager-timeout", "24 h".to_owned()),
+            // those above the minimum go, at once: a JobManager that takes over starts the minimum before it hears of
+            // the TaskManagers that are there, and after a few times the node would have no room for the next one
+            ("resourcemanager.taskmanager-timeout", "5 s".to_owned()),
+            // so long its jobs wait for those TaskManagers, which look for a dead JobManager first; by default not at all
+            ("resourcemanager.previous-worker.recovery.timeout", "15 s".to_owned()),
             // how old the answers of REST may be, in ms; by default a job is seen RUNNING up to 3 s late
             ("web.refresh-interval", "200".to_owned()),
             ("web.submit.enable", "true".to_owned()),

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::case::{Outcome, Prepared, prepare};
 use super::case_step::CaseStep;
 use super::evidence;
-use super::faults::{Faults, slots_total};
+use super::faults::{Faults, slots_kept};
 use super::mask::mask;
 use super::report::{CaseReport, Summary};
 use super::{RunOptions, Target};
@@ -204,7 +204,7 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
         }
     };
     let faults = &shared.faults;
-    let slots = if planned.alone() { slots_total(target).await } else { 0 };
+    let slots = if planned.alone() { slots_kept(target).await } else { 0 };
     let result = prepared
         .run(target, &shared.kafka, faults, (&shared.events, &shared.cancel))
         .await;

@@ -14,11 +14,24 @@ use crate::kube::{Seen, pods, until};
 const BOUND: Duration = Duration::from_secs(90);
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(250);
+/// Flink's option for the task slots that are there without any job.
+const MINIMUM: &str = "slotmanager.number-of-slots.min";
 /// How long the broker may take to answer one look.
 const BROKER: Duration = Duration::from_secs(2);
 
-/// All task slots of the session cluster, free or not; 0 if Flink does not tell.
-pub(in crate::e2e) async fn slots_total(target: &Target) -> u64 {
+/// The task slots, free or not, that the session cluster has and keeps: those above its minimum go when they are idle.
+/// 0 if Flink does not tell.
+pub(in crate::e2e) async fn slots_kept(target: &Target) -> u64 {
+    let there = slots_total(target).await;
+    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let settings = rest.get("/jobmanager/config").await.ok().flatten().unwrap_or_default();
+    let settings = settings.as_array().map(Vec::as_slice).unwrap_or_default();
+    let minimum = settings.iter().find(|one| one["key"] == MINIMUM);
+    let minimum = minimum.and_then(|one| one["value"].as_str()?.parse().ok());
+    minimum.map_or(there, |minimum: u64| there.min(minimum))
+}
+
+async fn slots_total(target: &Target) -> u64 {
     let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
     let overview = rest.get("/overview").await.ok().flatten().unwrap_or_default();
     overview["slots-total"].as_u64().unwrap_or(0)

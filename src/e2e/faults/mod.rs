@@ -21,7 +21,7 @@ use crate::config::Part;
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::delete;
-pub(super) use heal::{heal, slots_total};
+pub(super) use heal::{heal, slots_kept};
 pub use leftover::recover;
 pub(super) use part::Victim;
 

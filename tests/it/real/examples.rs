@@ -100,6 +100,7 @@ fn every_example_passes_and_none_of_them_changed() {
         "examples/orders",
         "examples/sql",
         "examples/programs",
+        "examples/avro",
         "-o",
         "json",
         "--junit",
