@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::engine::StepCx;
 use crate::event::{Event, EventKind, EventSink};
+use crate::process::Program;
 
 async fn engine() -> Engine {
     Engine::connect(&Env::from_process())
@@ -185,14 +186,17 @@ async fn what_is_absent_is_no_error() {
 async fn a_program_that_reads_nothing_is_judged_by_its_exit_code() {
     let engine = engine().await;
     let name = "flink-dev-test-exec";
-    let docker = |args: &[&str]| std::process::Command::new("docker").args(args).output().unwrap();
-    docker(&["rm", "-f", name]);
-    docker(&["run", "-d", "--name", name, SHELL, "sleep", "600"]);
+    let docker = async |args: &[&str]| {
+        let program = Program::new("docker").args(args.iter().copied());
+        program.run(&CancellationToken::new(), |_| {}).await.unwrap();
+    };
+    docker(&["rm", "-f", name]).await;
+    docker(&["run", "-d", "--name", name, SHELL, "sleep", "600"]).await;
     for _ in 0..40 {
         let stdin: crate::container::Stdin = Box::pin(tokio::io::repeat(b'x').take(20_000_000));
         let command = ["sh", "-c", "echo broken >&2; exit 3"];
         let ran = engine.exec(name, &command, Some(stdin), false).await.unwrap();
         assert_eq!((ran.code, ran.stderr.as_str()), (3, "broken\n"));
     }
-    docker(&["rm", "-f", name]);
+    docker(&["rm", "-f", name]).await;
 }
