@@ -8,17 +8,17 @@ use bigdecimal::num_bigint::BigInt;
 use super::{Scope, time};
 use crate::config::{Json, text_of};
 
-/// A value of a schema as JSON. The schema tells the order of a map's like and a decimal's scale.
-pub(super) fn value(value_: Value, schema: &Schema, scope: &Scope<'_>) -> Result<Json, String> {
+/// A value of a schema as JSON. Types within a union, by a name and a decimal's scale are only in the schema.
+pub(super) fn value(read: Value, schema: &Schema, scope: &Scope<'_>) -> Result<Json, String> {
     if let Schema::Ref { name } = schema {
         let schema = scope.named(name);
         return value(
-            value_,
+            read,
             schema.ok_or_else(|| format!("the schema does not define `{name}`"))?,
             scope,
         );
     }
-    Ok(match (value_, schema) {
+    Ok(match (read, schema) {
         (Value::Null, _) => Json::Null,
         (Value::Boolean(value), _) => Json::Bool(value),
         (Value::Int(value), _) => number(&value.to_string()),

@@ -170,7 +170,7 @@ fn record(json: &Json, schema: &RecordSchema, scope: &Scope<'_>) -> Encoded {
             _ => None,
         };
         let Some(said) = said.or_else(default).or_else(nullable) else {
-            return unfit("it is missing, and the schema has no default").map_err(|e: Unfit| e.inside(&field.name));
+            return Err(Unfit::new("it is missing, and the schema has no default").inside(&field.name));
         };
         let value = value(&said, &field.schema, &within).map_err(|e| e.inside(&field.name))?;
         all.push((field.name.clone(), value));
