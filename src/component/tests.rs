@@ -171,6 +171,8 @@ fn memory_and_versions_come_from_the_profile() {
     let container = &find(&broker, "Deployment")["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["resources"]["limits"]["memory"], "1024Mi");
     assert_eq!(env(container, "KAFKA_HEAP_OPTS"), "-Xmx512m -Xms512m");
+    // records of any time stay, or a case's would go while it runs
+    assert_eq!(env(container, "KAFKA_LOG_RETENTION_MS"), "-1");
     let session = &SessionCluster::new(&profile(), "s:1").objects()[0];
     assert_eq!(session["spec"]["flinkVersion"], "v2_2");
     assert_eq!(
