@@ -78,7 +78,9 @@ impl Reader<'_> {
                 _ => Some(self.records(entry, Side::Expected, problems)),
             };
             let format = match said {
-                Some(RawForbid::Long(long)) if long.format.is_some() || !long.columns.is_empty() => {
+                Some(RawForbid::Long(long))
+                    if long.format.is_some() || !long.columns.is_empty() || entry.node.entry("schema").is_some() =>
+                {
                     self.record_format(entry, long.format, &long.columns)
                 }
                 _ => self.format_of(raw, &entry.key),
