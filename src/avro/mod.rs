@@ -14,6 +14,7 @@ use apache_avro::schema::{Name, Namespace, ResolvedSchema};
 use serde::{Serialize, Serializer};
 
 use crate::config::Json;
+use crate::diag::with_sources;
 
 /// A schema, and the named types within it.
 #[derive(Clone)]
@@ -37,8 +38,8 @@ impl AvroSchema {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let whole = Schema::parse_str(text).map_err(|error| reason(&error))?;
-        let names = ResolvedSchema::try_from(&whole).map_err(|error| reason(&error))?;
+        let whole = Schema::parse_str(text).map_err(|error| with_sources(&error))?;
+        let names = ResolvedSchema::try_from(&whole).map_err(|error| with_sources(&error))?;
         let names = names.get_names().iter();
         let names = names.map(|(name, schema)| (name.clone(), (*schema).clone())).collect();
         Ok(Self {
@@ -54,7 +55,7 @@ impl AvroSchema {
     /// Which field does not fit, and why.
     pub fn encode(&self, value: &Json) -> Result<Vec<u8>, String> {
         let value = encode::value(value, &self.whole, &self.scope()).map_err(|unfit| unfit.to_string())?;
-        apache_avro::to_avro_datum(&self.whole, value).map_err(|error| reason(&error))
+        apache_avro::to_avro_datum(&self.whole, value).map_err(|error| with_sources(&error))
     }
 
     /// The value of bytes.
@@ -62,7 +63,8 @@ impl AvroSchema {
     /// # Errors
     /// Why they are none of this schema, e.g. as bytes are left.
     pub fn decode(&self, mut bytes: &[u8]) -> Result<Json, String> {
-        let value = apache_avro::from_avro_datum(&self.whole, &mut bytes, None).map_err(|error| reason(&error))?;
+        let value =
+            apache_avro::from_avro_datum(&self.whole, &mut bytes, None).map_err(|error| with_sources(&error))?;
         if !bytes.is_empty() {
             return Err(format!("{} bytes are left behind the value", bytes.len()));
         }
@@ -75,20 +77,6 @@ impl AvroSchema {
             namespace: None,
         }
     }
-}
-
-/// Errors of the library come with their causes behind them.
-fn reason(error: &apache_avro::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let told = inner.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// What names mean at a place in a schema.

@@ -168,18 +168,7 @@ fn message(error: &bollard::errors::Error) -> String {
     match error {
         Error::DockerResponseServerError { status_code, message } => format!("{message} (status {status_code})"),
         Error::DockerStreamError { error } => error.clone(),
-        other => {
-            let mut text = other.to_string();
-            let mut source = std::error::Error::source(other);
-            while let Some(inner) = source {
-                let more = inner.to_string();
-                if !text.contains(&more) {
-                    text = format!("{text}: {more}");
-                }
-                source = inner.source();
-            }
-            text
-        }
+        other => crate::diag::with_sources(other),
     }
 }
 

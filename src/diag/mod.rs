@@ -57,6 +57,20 @@ pub struct Detail {
     pub next: Vec<String>,
 }
 
+/// An error and what it comes from, on one line; what stands in it already is not said again.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let more = inner.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
 impl Failure {
     /// A failure of this kind with its sentence.
     pub fn new(id: Reason, message: impl Into<String>) -> Self {

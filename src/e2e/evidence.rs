@@ -14,7 +14,7 @@ use super::journal::{Mark, checkpoints, restarts};
 use super::mask::mask;
 use super::report::Exhibit;
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::{Rest, SessionJob};
+use crate::flink::SessionJob;
 use crate::kube::{list, text};
 
 /// How long one answer may take.
@@ -26,7 +26,7 @@ const LINES: usize = 4000;
 
 /// Marks of what Flink tells of the job of a case: its checkpoints and its failures.
 pub(super) async fn history(prepared: &Prepared, target: &Target, began: u64) -> (Vec<Mark>, Vec<Exhibit>) {
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let rest = target.rest();
     let job = SessionJob::left_behind(&target.client, &target.namespace, &target.session, &prepared.names.job);
     // an id of its own for each start that a step made
     if let Some(id) = job.id().await {

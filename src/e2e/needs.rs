@@ -3,7 +3,7 @@
 use super::Target;
 use crate::config::{Case, CaseProgram, Need};
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::{CHECKPOINTS, Rest, SAVEPOINTS, Settings};
+use crate::flink::{CHECKPOINTS, SAVEPOINTS, Settings};
 use crate::job::has_python;
 
 /// What a session cluster has, by Flink's own settings.
@@ -35,7 +35,7 @@ pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
     if !cases.iter().any(|case| case.skip.is_none() && needs(case)) {
         return Ok(Has::default());
     }
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let rest = target.rest();
     Ok(Has {
         python: has_python(&rest).await?,
         ..has(&Settings::of(&rest).await?)

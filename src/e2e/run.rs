@@ -49,6 +49,13 @@ pub struct Target {
     pub kafka_internal: String,
 }
 
+impl Target {
+    /// Flink's REST interface of the session cluster.
+    pub(super) fn rest(&self) -> Rest {
+        Rest::new(self.client.clone(), &self.namespace, &self.session)
+    }
+}
+
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
@@ -261,7 +268,7 @@ pub async fn remove_kept(target: &Target) -> Result<Vec<String>> {
 
 /// Task slots that are free; what Flink does not tell counts as one.
 async fn free_slots(target: &Target) -> usize {
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let rest = target.rest();
     match rest.get("/overview").await {
         Ok(Some(overview)) => overview["slots-available"].as_u64().map_or(1, |n| n as usize),
         _ => 1,

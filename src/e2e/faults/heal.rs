@@ -6,7 +6,7 @@ use super::super::Target;
 use super::part::pods_of;
 use crate::config::Part;
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::Rest;
+use crate::flink::Settings;
 use crate::kafka::TopicClient;
 use crate::kube::{Seen, pods, until};
 
@@ -23,17 +23,13 @@ const BROKER: Duration = Duration::from_secs(2);
 /// 0 if Flink does not tell.
 pub(in crate::e2e) async fn slots_kept(target: &Target) -> u64 {
     let there = slots_total(target).await;
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
-    let settings = rest.get("/jobmanager/config").await.ok().flatten().unwrap_or_default();
-    let settings = settings.as_array().map(Vec::as_slice).unwrap_or_default();
-    let minimum = settings.iter().find(|one| one["key"] == MINIMUM);
-    let minimum = minimum.and_then(|one| one["value"].as_str()?.parse().ok());
+    let settings = Settings::of(&target.rest()).await.unwrap_or_default();
+    let minimum = settings.get(MINIMUM).and_then(|minimum| minimum.parse().ok());
     minimum.map_or(there, |minimum: u64| there.min(minimum))
 }
 
 async fn slots_total(target: &Target) -> u64 {
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
-    let overview = rest.get("/overview").await.ok().flatten().unwrap_or_default();
+    let overview = target.rest().get("/overview").await.ok().flatten().unwrap_or_default();
     overview["slots-total"].as_u64().unwrap_or(0)
 }
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::super::Target;
 use crate::config::Part;
 use crate::diag::{Failure, Reason, Result};
-use crate::flink::Rest;
 use crate::kube::{list, text};
 
 /// A container that is to be hit.
@@ -101,7 +100,7 @@ fn running(pod: &Value, name: &str) -> Option<String> {
 
 /// Ids of the TaskManagers that run tasks of a job; the operator's session clusters name them as their pods.
 pub(super) async fn task_managers(target: &Target, job: &str) -> Result<BTreeSet<String>> {
-    let rest = Rest::new(target.client.clone(), &target.namespace, &target.session);
+    let rest = target.rest();
     let Some(details) = rest.get(&format!("/jobs/{job}")).await? else {
         return Ok(BTreeSet::new());
     };
