@@ -37,6 +37,7 @@ impl Managed {
         }
         delete(&self.client, &self.path()).await?;
         while get(&self.client, &self.path()).await?.is_some() {
+            self.end_lone_task_managers().await?;
             self.pause(cx, "the operator has not let go of it", end, within).await?;
         }
         application::remove_values(&self.client, &self.namespace, &self.name).await?;
@@ -51,15 +52,38 @@ impl Managed {
         }
     }
 
-    /// What the operator and Flink made for an application and is still there.
+    /// Ends the TaskManagers of a cluster whose last `JobManager` is gone. Nothing waits for them but the Deployment that
+    /// owns them (it is deleted in the foreground), and one that still starts uses up its grace period.
+    async fn end_lone_task_managers(&self) -> Result<()> {
+        let pods = self.made("/api/v1", "pods").await?;
+        if pods
+            .iter()
+            .any(|pod| text(pod, "/metadata/labels/component") == "jobmanager")
+        {
+            return Ok(());
+        }
+        for pod in &pods {
+            let name = text(pod, "/metadata/name");
+            let at_once = format!("/api/v1/namespaces/{}/pods/{name}?gracePeriodSeconds=0", self.namespace);
+            delete(&self.client, &at_once).await?;
+        }
+        Ok(())
+    }
+
+    /// The objects of a kind that the operator and Flink made for an application.
+    async fn made(&self, group: &str, plural: &str) -> Result<Vec<Value>> {
+        let path = format!(
+            "{group}/namespaces/{}/{plural}?labelSelector=app%3D{}%2Ctype%3Dflink-native-kubernetes",
+            self.namespace, self.cluster
+        );
+        list(&self.client, &path).await
+    }
+
+    /// Which of them are still there.
     async fn left(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
         for (group, plural) in MADE {
-            let path = format!(
-                "{group}/namespaces/{}/{plural}?labelSelector=app%3D{}%2Ctype%3Dflink-native-kubernetes",
-                self.namespace, self.cluster
-            );
-            let found = list(&self.client, &path).await?;
+            let found = self.made(group, plural).await?;
             left.extend(found.iter().map(|o| format!("{plural} {}", text(o, "/metadata/name"))));
         }
         Ok(left)

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::dev::{Run, World, runtime};
 use crate::fakes::apiserver::ApiServer;
 use crate::fakes::docker;
+use crate::fakes::flink::{Cluster, NAMESPACE};
 
 const JOBS: &str = "/apis/flink.apache.org/v1beta1/namespaces/flink/flinksessionjobs";
 const REST: &str = "/api/v1/namespaces/flink/services/session-rest:8081/proxy";
@@ -225,4 +226,39 @@ fn a_change_of_a_job_that_has_ended_does_not_say_that_it_runs() {
     ends(it.job(&["run", "orders.sql"]), 0, &["job orders is FINISHED"]);
     let run = ends(it.job(&["resume", "orders"]), 0, &["FINISHED"]);
     assert!(!run.stderr.contains("RUNNING"), "{}", run.stderr);
+}
+
+#[test]
+fn an_application_goes_without_waiting_for_task_managers_that_have_no_job_manager() {
+    let cluster = Cluster::new();
+    cluster.deployment("clicks", true);
+    let (job_manager, task_manager) = (
+        format!("{NAMESPACE}/pods/clicks-1"),
+        format!("{NAMESPACE}/pods/clicks-taskmanager-1-1"),
+    );
+    cluster.pod("clicks-1", "clicks", "jobmanager", "2026-01-01T00:00:01Z");
+    cluster.pod(
+        "clicks-taskmanager-1-1",
+        "clicks",
+        "taskmanager",
+        "2026-01-01T00:00:02Z",
+    );
+    // the operator ends the JobManager, and holds the object until its Deployment is gone, which owns the TaskManager
+    let object = JOBS.replace("flinksessionjobs", "flinkdeployments/clicks");
+    let held = object.clone();
+    let still_there = cluster.api.object(&object).unwrap();
+    cluster.api.on_delete(&object, move |api| {
+        if api.object(&job_manager).is_some() {
+            api.remove(&job_manager);
+            api.put(&held, still_there.clone());
+        }
+    });
+    let held = object.clone();
+    cluster.api.on_delete(&task_manager, move |api| api.remove(&held));
+    cluster.api.take_requests();
+    ends(cluster.run(&["job", "rm", "clicks"]), 0, &["clicks"]);
+    assert!(cluster.api.object(&object).is_none());
+    let at_once = format!("DELETE {task_manager}?gracePeriodSeconds=0");
+    let requests = cluster.api.take_requests();
+    assert!(requests.iter().any(|r| r.contains(&at_once)), "{requests:?}");
 }
