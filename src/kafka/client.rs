@@ -9,7 +9,7 @@ use krafka::admin::{
     AdminClient, CreateTopicsOptions, DeleteTopicsOptions, DescribeTopicsOptions, ListTopicsOptions, NewTopic,
 };
 use krafka::error::{ErrorCode, KrafkaError};
-use krafka::producer::{Acks, DeliveryHandle};
+use krafka::producer::{Acks, DeliveryHandle, ProducerBuilder};
 use krafka::{Kafka, Record};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -26,6 +26,8 @@ pub(super) const DELIVERY: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(5);
 /// Records that may wait for their acknowledgement at a time.
 pub(super) const WINDOW: usize = 8192;
+/// How many bytes of them a producer may hold.
+const BUFFER: usize = 16 << 20;
 /// Between two looks at something that Kafka cannot announce.
 pub(super) const POLL: Duration = Duration::from_millis(50);
 
@@ -254,14 +256,7 @@ impl TopicClient {
         if records.peek().is_none() {
             return Ok(0);
         }
-        // linger 0 still batches what is queued behind a request in flight
-        let builder = self
-            .kafka
-            .producer()
-            .acks(Acks::All)
-            .linger(Duration::ZERO)
-            .metrics_push(false);
-        let producer = timeout_at(deadline, builder.delivery_timeout(DELIVERY).max_block(ADMIN).build()).await;
+        let producer = timeout_at(deadline, self.producer().build()).await;
         let producer = producer
             .map_err(|_| late())?
             .map_err(|e| self.failed("no producer could be made", &e))?;
@@ -297,6 +292,19 @@ impl TopicClient {
         // every record is acknowledged: there is nothing left that closing could lose
         let _ = timeout_at(deadline, producer.close()).await;
         Ok(count)
+    }
+
+    /// For few records as for many: every one is acknowledged by all replicas, and full batches are worth a moment.
+    pub(super) fn producer(&self) -> ProducerBuilder {
+        self.kafka
+            .producer()
+            .acks(Acks::All)
+            .linger(Duration::from_millis(5))
+            .batch_size(256 << 10)
+            .buffer_memory(BUFFER)
+            .delivery_timeout(DELIVERY)
+            .max_block(ADMIN)
+            .metrics_push(false)
     }
 
     /// The address it was given.

@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use krafka::Record;
-use krafka::producer::{Acks, DeliveryHandle, Producer};
+use krafka::producer::{DeliveryHandle, Producer};
 use tokio::time::timeout;
 
 use super::TopicClient;
 use super::client::{ADMIN, DELIVERY, WINDOW};
 use crate::diag::{Failure, Reason, Result};
-
-/// How many bytes of them the client may hold.
-const BUFFER: usize = 16 << 20;
 
 /// A record to be produced, with everything that a user can say of one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,17 +52,7 @@ impl TopicClient {
     /// # Errors
     /// [`Reason::KafkaError`], or `KafkaUnreachable` if no producer can be made.
     pub async fn writer(&self, topic: &str) -> Result<Writer> {
-        let builder = self
-            .kafka()
-            .producer()
-            .acks(Acks::All)
-            .linger(Duration::from_millis(5))
-            .batch_size(256 << 10)
-            .buffer_memory(BUFFER)
-            .delivery_timeout(DELIVERY)
-            .max_block(ADMIN)
-            .metrics_push(false);
-        let producer = timeout(ADMIN, builder.build()).await;
+        let producer = timeout(ADMIN, self.producer().build()).await;
         let producer = producer
             .map_err(|_| late(topic))?
             .map_err(|e| self.failed("no producer could be made", &e))?;
