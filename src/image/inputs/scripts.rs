@@ -100,5 +100,6 @@ pub(super) async fn needs_python(engine: &Engine, base: &Base) -> Result<()> {
         format!("{} has no Python: a Python file cannot run on it", base.name),
     )
     .evidence(format!("looked for {}", PYTHONS.join(", ")))
-    .next("--base with an image that has Python and the package apache-flink"))
+    .next("--base with an image that has Python and the package apache-flink")
+    .next("`session: {python: true}` in the profile, then `dev up`: it makes such an image, which is the base from then on"))
 }
