@@ -361,6 +361,7 @@ impl Prepared {
             }
             let settling = boards.exactly() && phase == Phase::Running && boards.boards_hold();
             let verdict_at = boards.verdict_at(&phase, settle.settled());
+            let look_at = verdict_at.map(|at| at.checked_sub(LAST_LOOK).unwrap_or(at));
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(interrupted()),
@@ -382,10 +383,10 @@ impl Prepared {
                     job_step.end(Ok(Done::Changed(told(&phase).to_owned())));
                     expect_step.get_or_insert_with(|| self.expecting(job_step.cx.events(), &cancel));
                 }
-                () = until(verdict_at), if verdict_at.is_some() => {
+                () = until(look_at), if verdict_at.is_some() => {
                     // that time passed tells nothing if nobody looked meanwhile: the broker has the last word
                     let late = reader.next(LAST_LOOK).await?;
-                    if late.is_empty() {
+                    if late.is_empty() && verdict_at.is_none_or(|at| at <= Instant::now()) {
                         break;
                     }
                     self.take(late, &mut reader, &mut boards, &mut settle).await?;
