@@ -11,7 +11,7 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::observe::{JobDetails, Phase, RESTARTS, TRIES_AGAIN, job_id, judge};
 use super::rest::Rest;
@@ -20,6 +20,8 @@ use crate::kube::{MANAGER, bounded};
 
 /// Between two looks at Flink's REST interface, which has no watch.
 const POLL: Duration = Duration::from_millis(200);
+/// The same while all tasks run: what is still awaited then, the operator's word, comes by a watch.
+const CALM: Duration = Duration::from_millis(500);
 /// How long the API server may refuse the object for reasons that pass (a webhook that is not up yet).
 const ACCEPT: Duration = Duration::from_secs(15);
 /// How long one answer to a creation may take.
@@ -138,7 +140,8 @@ impl Followed {
     /// submission ([`Reason::JobSubmitFailed`], at its place in the script), or a failure of the running job
     /// ([`Reason::JobFailed`]). The caller bounds it.
     ///
-    /// The object and its events are watched; Flink, which cannot be watched, is asked five times a second.
+    /// The object and its events are watched; Flink, which cannot be watched, is asked five times a second, and twice a
+    /// second while all tasks run: side by side, that many jobs are work for it and for the API server in between.
     pub async fn follow(&self, phase: &watch::Sender<Phase>) -> Failure {
         let objects = watcher::watch_object(self.api.clone(), &self.name).default_backoff();
         let warnings = watcher::Config::default().fields(&format!("involvedObject.name={}", self.name));
@@ -146,8 +149,7 @@ impl Followed {
             .default_backoff()
             .applied_objects();
         tokio::pin!(objects, events);
-        let mut tick = interval(POLL);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next_look = Instant::now();
         let mut object = Value::Null;
         let mut flink: Option<JobDetails> = None;
         let mut trouble: Option<Instant> = None;
@@ -171,12 +173,14 @@ impl Followed {
                         said = Some(format!("{}: {first}", event.reason.unwrap_or_default()));
                     }
                 }
-                _ = tick.tick(), if job_id(&object).is_some() => {
+                () = sleep_until(next_look), if job_id(&object).is_some() => {
                     let id = job_id(&object).unwrap_or_default();
                     match self.details(id).await {
                         Ok(details) => flink = details,
                         Err(failure) => said = Some(failure.detail().evidence.join(" ")),
                     }
+                    let calm = flink.as_ref().is_some_and(JobDetails::runs);
+                    next_look = Instant::now() + if calm { CALM } else { POLL };
                 }
             }
             let now = match judge(&object, flink.as_ref(), &self.script_file, self.restarts) {

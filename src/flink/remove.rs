@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use kube::Client;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::follow::api;
 use super::job::{KIND, SessionJob, name_and_labels};
@@ -55,45 +57,18 @@ impl SessionJob {
         // the script may have named the job otherwise; its id is what Flink knows it by, and the operator may write
         // that down as late as it lets go of the object
         let mut id = self.id().await;
-        let start = Instant::now();
-        let mut unlocked = false;
-        let mut asked = false;
-        loop {
-            // deleting what is being deleted changes nothing, so one request is both the order and the question;
-            // but each one counts, so after the first it is only asked
-            let state = if asked {
-                bounded(self.api.get_opt(&self.name)).await.map(|object| {
-                    let seen = object
-                        .as_ref()
-                        .and_then(|o| o.data["status"]["jobStatus"]["jobId"].as_str());
-                    id = seen.filter(|id| !id.is_empty()).map(str::to_owned).or(id.take());
-                    object.is_some()
-                })
-            } else {
-                match bounded(self.api.delete(&self.name, &DeleteParams::default())).await {
-                    Ok(answer) => {
-                        asked = true;
-                        Ok(answer.left().is_some())
-                    }
-                    Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-                    Err(error) => Err(error),
-                }
-            };
-            let why = match state {
-                Ok(false) => break,
-                Ok(true) => "the operator has not let go of it".to_owned(),
-                Err(error) => error.to_string(),
-            };
-            let took = start.elapsed();
-            if took >= OPERATOR && !unlocked {
-                let no_finalizer = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-                let parameters = PatchParams::default();
-                let _ = bounded(self.api.patch_metadata(&self.name, &parameters, &no_finalizer)).await;
-                unlocked = true;
-            } else if took >= OPERATOR + FLINK {
-                return Err(left("the object of job", why));
-            }
-            sleep(POLL).await;
+        let end = Instant::now() + OPERATOR;
+        if !self
+            .ask_to_go(end + FLINK)
+            .await
+            .map_err(|why| left("the object of job", why))?
+            && self.await_gone(&mut id, end).await.is_err()
+        {
+            let no_finalizer = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+            let parameters = PatchParams::default();
+            let _ = bounded(self.api.patch_metadata(&self.name, &parameters, &no_finalizer)).await;
+            let gone = self.await_gone(&mut id, end + FLINK).await;
+            gone.map_err(|why| left("the object of job", why))?;
         }
         let deadline = Instant::now() + FLINK;
         loop {
@@ -112,6 +87,40 @@ impl SessionJob {
             }
             sleep(POLL).await;
         }
+    }
+
+    /// Has the API server delete the object; tells whether it is gone by that. Why it does not take the request by `end`.
+    async fn ask_to_go(&self, end: Instant) -> std::result::Result<bool, String> {
+        loop {
+            let why = match bounded(self.api.delete(&self.name, &DeleteParams::default())).await {
+                Ok(answer) => return Ok(answer.right().is_some()),
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(true),
+                Err(error) => error.to_string(),
+            };
+            if Instant::now() >= end {
+                return Err(why);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits until the object is not there, and notes Flink's id of the job meanwhile. Why it still is at `end`.
+    async fn await_gone(&self, id: &mut Option<String>, end: Instant) -> std::result::Result<(), String> {
+        let objects = watcher::watch_object(self.api.clone(), &self.name).default_backoff();
+        tokio::pin!(objects);
+        let mut why = "the API server does not tell of it".to_owned();
+        while let Ok(Some(next)) = timeout_at(end, objects.next()).await {
+            match next {
+                Ok(None) => return Ok(()),
+                Ok(Some(object)) => {
+                    let seen = object.data["status"]["jobStatus"]["jobId"].as_str();
+                    *id = seen.filter(|id| !id.is_empty()).map(str::to_owned).or(id.take());
+                    "the operator has not let go of it".clone_into(&mut why);
+                }
+                Err(error) => why = error.to_string(),
+            }
+        }
+        Err(why)
     }
 
     /// Ids of the jobs of this id that Flink has not ended. Where no id is known, those of its name, for the operator
