@@ -81,7 +81,7 @@ pub fn main_class(jars: &[Jar], asked: Option<&str>) -> Result<Option<String>> {
         Reason::JarInvalid,
         format!("{} has no class {class}", app.path.display()),
     )
-    .evidence(format!("{from} names it; the jar has {} classes", app.classes.len()));
+    .evidence(format!("{from} names it; classes in the jar: {}", app.classes.len()));
     // most often only the package is missing, or another one
     let simple = |name: &str| name.rsplit(['.', '/']).next().unwrap_or_default().to_lowercase();
     let same: Vec<&str> = all().filter(|name| simple(name) == simple(class)).take(3).collect();

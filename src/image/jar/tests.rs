@@ -65,7 +65,7 @@ fn a_class_that_is_not_there_has_its_nearest() {
     let wrong = |main: &str| check(std::slice::from_ref(&jar), Some(main), &target(), &[]).unwrap_err();
     insta::assert_snapshot!(told(&wrong("com.acme.OrderJob"), dir.path()), @r"
     JAR_INVALID: app.jar has no class com.acme.OrderJob
-    | --main names it; the jar has 2 classes
+    | --main names it; classes in the jar: 2
     next: --main com.acme.OrdersJob
     ");
     // without its package
