@@ -25,6 +25,7 @@ pub mod kafka;
 pub mod kube;
 pub mod plan;
 pub mod process;
+pub mod schema_registry;
 pub mod sql;
 pub mod sqlsession;
 pub mod watch;

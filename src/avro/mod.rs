@@ -49,6 +49,11 @@ impl AvroSchema {
         })
     }
 
+    /// As it was written, in JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The bytes of a value.
     ///
     /// # Errors
@@ -69,6 +74,15 @@ impl AvroSchema {
             return Err(format!("{} bytes are left behind the value", bytes.len()));
         }
         decode::value(value, &self.whole, &self.scope())
+    }
+
+    /// The value of bytes that were written with another schema, as one of this schema. Not by the library's own schema
+    /// resolution: it refuses decimals that are shorter than their precision lets them be.
+    ///
+    /// # Errors
+    /// Why they are none of the writer's schema, or do not fit this one.
+    pub fn decode_from(&self, writer: &Self, bytes: &[u8]) -> Result<Json, String> {
+        self.decode(&self.encode(&writer.decode(bytes)?)?)
     }
 
     fn scope(&self) -> Scope<'_> {

@@ -184,6 +184,32 @@ fn bytes_of_something_else_are_told() {
     assert!(unknown.unwrap_err().contains("nothing"));
 }
 
+#[test]
+fn a_value_of_another_schema_is_seen_as_one_of_this() {
+    let decimal = json!(["null", {"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 2}]);
+    let writer = record(&json!([
+        {"name": "id", "type": "long"}, {"name": "customer", "type": ["null", "string"]}, {"name": "tax", "type": decimal},
+        {"name": "day", "type": ["null", logical("int", "date")]},
+    ]));
+    let bytes = writer
+        .encode(&json!({"id": 1, "tax": 1.5, "day": "2026-01-31"}).into())
+        .unwrap();
+    let seen = |fields: &Value| record(fields).decode_from(&writer, &bytes);
+    let known = json!([
+        {"name": "id", "type": "double"}, {"name": "tax", "type": decimal}, {"name": "day", "type": ["null", "string"]},
+        {"name": "customer", "type": ["string", "null"]}, {"name": "more", "type": "string", "default": "none"},
+    ]);
+    assert_eq!(
+        seen(&known).unwrap(),
+        json!({"id": 1.0, "tax": 1.50, "day": "2026-01-31", "customer": null, "more": "none"})
+    );
+    assert!(
+        seen(&json!([{"name": "id", "type": "long"}]))
+            .unwrap_err()
+            .contains("`customer` is none")
+    );
+}
+
 proptest! {
     #[test]
     fn values_survive(a in any::<i64>(), b in any::<String>(), c in any::<f64>(), d in proptest::option::of(any::<bool>())) {

@@ -1,4 +1,4 @@
-//! What is installed in the cluster: cert-manager, the Flink operator, Kafka, the session cluster. Each knows its
+//! What is installed in the cluster: cert-manager, the Flink operator, Kafka, a schema registry, the session cluster. Each knows its
 //! objects, how to see whether it is there, and the post-condition that shows that it works.
 
 mod cert_manager;
@@ -6,6 +6,7 @@ mod flink_operator;
 mod kafka;
 mod manifest;
 mod ready;
+mod schema_registry;
 mod session;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::kube::{State, observe};
 pub use cert_manager::CertManager;
 pub use flink_operator::FlinkOperator;
 pub use kafka::{EXTERNAL_NODE_PORT, Kafka};
+pub use schema_registry::SchemaRegistry;
 pub use session::SessionCluster;
 
 /// What a look at a component saw.
@@ -40,7 +42,7 @@ pub enum Probe {
 /// One component of an environment.
 #[async_trait]
 pub trait Component: Send + Sync {
-    /// Its id, which is also its step's: `cert-manager`, `flink-operator`, `kafka`, `session`.
+    /// Its id, which is also its step's: `cert-manager`, `flink-operator`, `kafka`, `schema-registry`, `session`.
     fn id(&self) -> &'static str;
 
     /// For people: what is installed, with its version.
@@ -72,12 +74,15 @@ pub trait Component: Send + Sync {
 /// Every object that an environment is made of, except what comes out of packages (cert-manager's manifests and the
 /// operator's CRDs): for the validation against published schemas, and for people who want to read them.
 ///
-/// `images` names the images of operator, Kafka and session cluster; `kafka_port` is the local port of Kafka.
-pub fn render_all(profile: &Profile, images: [&str; 3], webhook: bool, kafka_port: u16) -> Vec<Value> {
-    let [operator, kafka, session] = images;
+/// `images` names the images of operator, Kafka, schema registry and session cluster; `kafka_port` is the local port of Kafka.
+pub fn render_all(profile: &Profile, images: [&str; 4], webhook: bool, kafka_port: u16) -> Vec<Value> {
+    let [operator, kafka, registry, session] = images;
     let mut objects = FlinkOperator::new(profile, operator, webhook, Vec::new()).objects();
     if profile.kafka.enabled {
         objects.extend(Kafka::new(profile, kafka, kafka_port).objects());
+    }
+    if profile.schema_registry.enabled {
+        objects.extend(SchemaRegistry::new(profile, registry).objects());
     }
     if profile.session.enabled {
         objects.extend(SessionCluster::new(profile, session).objects());

@@ -13,6 +13,7 @@ use crate::kube::fake::ApiServer;
 
 const SESSION: &str = "/apis/flink.apache.org/v1beta1/namespaces/flink/flinkdeployments/session";
 const OVERVIEW: &str = "/api/v1/namespaces/flink/services/session-rest:8081/proxy/overview";
+const SUBJECTS: &str = "/api/v1/namespaces/kafka/services/schema-registry:8080/proxy/apis/ccompat/v7/subjects";
 const BROKER: &str = "/apis/apps/v1/namespaces/kafka/deployments/kafka";
 
 fn profile() -> Profile {
@@ -44,6 +45,7 @@ fn profile() -> Profile {
             port: config::Port::Auto,
             memory_mib: 1024,
         },
+        schema_registry: config::SchemaRegistry::usual(),
         flink: config::FlinkSpec {
             version: "2.2.1".into(),
             state: config::State::usual(),
@@ -103,7 +105,9 @@ fn a_profile_moves_every_object_to_its_namespaces() {
     profile.operator.namespace = "ops".into();
     profile.session.namespace = "jobs".into();
     profile.kafka.namespace = "broker".into();
-    let objects = render_all(&profile, ["operator:1", "kafka:1", "session:1"], true, 40000);
+    profile.schema_registry.enabled = true;
+    let images = ["operator:1", "kafka:1", "registry:1", "session:1"];
+    let objects = render_all(&profile, images, true, 40000);
     let text = Value::from(objects.clone()).to_string();
     for old in [
         "\"namespace\":\"flink-operator\"",
@@ -258,6 +262,26 @@ async fn kafka_goes_from_absent_to_ready_and_a_second_install_changes_nothing() 
     let other = Kafka::new(&profile(), "k:2", 9);
     kafka.install(&client, &cx()).await.unwrap();
     assert!(matches!(other.probe(&client).await.unwrap(), Probe::Drifted(_)));
+}
+
+#[tokio::test]
+async fn a_schema_registry_is_ready_when_its_api_answers() {
+    let (server, client) = server().await;
+    server.react("Deployment", roll_out);
+    let registry = SchemaRegistry::new(&profile(), "r:1");
+    assert_eq!(registry.probe(&client).await.unwrap(), Probe::Absent);
+    crate::kube::apply(&client, &registry.objects()).await.unwrap();
+    let nobody = json!({"kind": "Status", "apiVersion": "v1", "message": "no endpoints available"});
+    server.answer(SUBJECTS, 503, nobody);
+    let probe = registry.probe(&client).await.unwrap();
+    assert!(
+        matches!(&probe, Probe::NotReady(why) if why.contains("no endpoints available")),
+        "{probe:?}"
+    );
+    server.answer(SUBJECTS, 200, json!(["a-value"]));
+    assert!(!registry.install(&client, &cx()).await.unwrap().changed());
+    let ready = Probe::Ready("its API answers, 1 subjects".into());
+    assert_eq!(registry.probe(&client).await.unwrap(), ready);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::profile::{
-    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Profile, Resources, Session, State,
-    StateVolume, Webhook,
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Profile, Resources, SchemaRegistry,
+    Session, State, StateVolume, Webhook,
 };
 use super::raw_profile::{RawProfile, RawResources, RawState};
 use super::source::Place;
@@ -21,6 +21,8 @@ pub const KUBERNETES: [&str; 1] = ["1.34.4"];
 pub const FLINK: [&str; 1] = ["2.2.1"];
 /// Versions of Kafka that `dev` knows.
 pub const KAFKA: [&str; 1] = ["4.1.1"];
+/// Versions of the schema registry that `dev` knows.
+pub const SCHEMA_REGISTRY: [&str; 1] = ["3.0.9"];
 /// Versions of the Flink Kubernetes operator that `dev` knows.
 pub const OPERATOR: [&str; 1] = ["1.16.1"];
 
@@ -39,6 +41,8 @@ const LEAST_JOB_MANAGER: u64 = 704;
 const LEAST_TASK_MANAGER: u64 = 768;
 /// Below that the broker's heap is too small to start.
 const LEAST_KAFKA: u64 = 384;
+/// Below that the schema registry's classes and threads leave no heap.
+const LEAST_SCHEMA_REGISTRY: u64 = 384;
 
 /// The shortest interval of checkpoints in ms that Flink takes.
 const LEAST_INTERVAL: u128 = 10;
@@ -109,6 +113,12 @@ impl Checker<'_> {
     fn versions(&self, raw: &RawProfile) -> Result<()> {
         self.known("flink.version", "Flink", &raw.flink.version, &FLINK)?;
         self.known("kafka.version", "Kafka", &raw.kafka.version, &KAFKA)?;
+        self.known(
+            "schema_registry.version",
+            "the schema registry (Apicurio Registry)",
+            &raw.schema_registry.version,
+            &SCHEMA_REGISTRY,
+        )?;
         self.known(
             "operator.version",
             "the Flink Kubernetes operator",
@@ -205,6 +215,11 @@ impl Checker<'_> {
             LEAST_TASK_MANAGER,
         )?;
         self.memory("kafka.memory", raw.kafka.memory.0, LEAST_KAFKA)?;
+        self.memory(
+            "schema_registry.memory",
+            raw.schema_registry.memory.0,
+            LEAST_SCHEMA_REGISTRY,
+        )?;
         self.cpu("session.job_manager.cpu", session.job_manager.cpu)?;
         self.cpu("session.task_manager.cpu", session.task_manager.cpu)?;
         self.count("session.slots", session.slots, 1, 128)?;
@@ -320,6 +335,7 @@ fn resolved(raw: RawProfile, topics: Vec<TopicTable>) -> Profile {
         cert_manager,
         operator,
         kafka,
+        schema_registry,
         flink,
         session,
         ..
@@ -355,6 +371,11 @@ fn resolved(raw: RawProfile, topics: Vec<TopicTable>) -> Profile {
             namespace: kafka.namespace,
             port: kafka.port.0,
             memory_mib: kafka.memory.0,
+        },
+        schema_registry: SchemaRegistry {
+            enabled: schema_registry.enabled,
+            version: plain(&schema_registry.version).to_owned(),
+            memory_mib: schema_registry.memory.0,
         },
         flink: FlinkSpec {
             version: plain(&flink.version).to_owned(),

@@ -1,6 +1,7 @@
 //! What users write: profiles (what an environment holds) and test cases. Parsed with positions, layered, checked as
 //! a whole before anything is created.
 
+mod addresses;
 mod case;
 mod check;
 pub(crate) mod csv;
@@ -33,8 +34,9 @@ mod update;
 mod words;
 mod yaml;
 
+pub use addresses::{Addresses, REGISTRY_URL};
 pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
-pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR};
+pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR, SCHEMA_REGISTRY};
 pub use find::{CASE_SUFFIX, find_cases};
 pub use hook::{Collect, Hook, HookAction};
 pub use json::{Json, Number};
@@ -42,8 +44,8 @@ pub(crate) use json::{quoted, write_list, write_map};
 pub use load::{PROFILE_FILE, ProfileSource, SHIPPED};
 pub use pack::Records;
 pub use profile::{
-    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    State, StateBackend, StateVolume, Webhook,
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources,
+    SchemaRegistry, Session, State, StateBackend, StateVolume, Webhook,
 };
 pub use program::{CaseProgram, JarFrom};
 pub(crate) use records::{FORMS, bytes, text_of};

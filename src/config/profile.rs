@@ -23,6 +23,8 @@ pub struct Profile {
     pub operator: Operator,
     /// The Kafka broker.
     pub kafka: Kafka,
+    /// The schema registry, if the environment has one.
+    pub schema_registry: SchemaRegistry,
     /// Flink itself.
     pub flink: FlinkSpec,
     /// The session cluster.
@@ -114,6 +116,29 @@ pub struct Kafka {
     pub port: Port,
     /// Its memory limit in MiB.
     pub memory_mib: u64,
+}
+
+/// The schema registry, beside the Kafka broker.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SchemaRegistry {
+    /// Whether it is installed.
+    pub enabled: bool,
+    /// Its version.
+    pub version: String,
+    /// Its memory limit in MiB.
+    pub memory_mib: u64,
+}
+
+#[cfg(test)]
+impl SchemaRegistry {
+    /// That of the profile `default`.
+    pub(crate) fn usual() -> Self {
+        Self {
+            enabled: false,
+            version: "3.0.9".to_owned(),
+            memory_mib: 512,
+        }
+    }
 }
 
 /// A local port.
@@ -241,6 +266,9 @@ impl Profile {
         }
         if self.kafka.enabled {
             sum += self.kafka.memory_mib;
+        }
+        if self.schema_registry.enabled {
+            sum += self.schema_registry.memory_mib;
         }
         if self.session.enabled {
             sum += self.session.job_manager.memory_mib;

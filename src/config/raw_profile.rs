@@ -33,6 +33,8 @@ pub(super) struct RawProfile {
     pub(super) operator: RawOperator,
     /// The Kafka broker.
     pub(super) kafka: RawKafka,
+    /// The schema registry, for values of the format `avro-confluent`.
+    pub(super) schema_registry: RawSchemaRegistry,
     /// Flink itself.
     pub(super) flink: RawFlink,
     /// The Flink session cluster that runs SQL jobs and tests.
@@ -116,6 +118,20 @@ pub(super) struct RawKafka {
     /// The port of this machine at which programs outside of the cluster reach it; `auto`: a free one.
     pub(super) port: PortChoice,
     /// Its memory limit, e.g. `768m`.
+    pub(super) memory: Memory,
+}
+
+/// The schema registry (Apicurio Registry, by the API of Confluent's), in the namespace of the Kafka broker. What it knows is
+/// in its memory: another pod begins anew.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct RawSchemaRegistry {
+    /// Whether it is installed; the image of the session cluster then has the format `avro-confluent`.
+    pub(super) enabled: bool,
+    /// Its version, e.g. `3.0.9`.
+    pub(super) version: String,
+    /// Its memory limit, e.g. `512m`.
     pub(super) memory: Memory,
 }
 

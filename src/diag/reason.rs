@@ -94,6 +94,8 @@ reasons! {
     KafkaError, "KAFKA_ERROR", 91, "The Kafka broker answered with an error", "dev status";
     TopicUnknown, "TOPIC_UNKNOWN", 92, "There is no such topic", "dev topic ls";
     TopicExists, "TOPIC_EXISTS", 93, "A topic of that name is there already", "dev topic ls";
+    RegistryUnreachable, "REGISTRY_UNREACHABLE", 94, "The schema registry does not answer", "dev status";
+    RegistryError, "REGISTRY_ERROR", 95, "The schema registry answered with an error", "read its words above";
     Interrupted, "INTERRUPTED", 130, "Interrupted by the user", "dev up";
     Terminated, "TERMINATED", 143, "Ended by a signal", "dev up";
 }

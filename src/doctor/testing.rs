@@ -9,8 +9,8 @@ use super::network::{Packages, Reach};
 use super::probe::Facts;
 use super::tools::Tools;
 use crate::config::{
-    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    State, Webhook,
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources,
+    SchemaRegistry, Session, State, Webhook,
 };
 use crate::env::Env;
 
@@ -54,6 +54,7 @@ pub(super) fn profile() -> Profile {
             port: Port::Fixed(39092),
             memory_mib: 1000,
         },
+        schema_registry: SchemaRegistry::usual(),
         flink: FlinkSpec {
             version: "2.2.1".into(),
             state: State::usual(),

@@ -6,6 +6,7 @@ use super::{Context, up};
 use crate::cluster::NodeState;
 use crate::diag::Result;
 use crate::plan::{Action, ids};
+use crate::schema_registry;
 
 /// The state of an environment.
 #[derive(Debug, Clone, Serialize)]
@@ -67,6 +68,7 @@ pub async fn status(context: &Context) -> Result<Status> {
                 ids::CERT_MANAGER,
                 ids::OPERATOR,
                 ids::KAFKA,
+                ids::SCHEMA_REGISTRY,
                 ids::SESSION,
             ];
             let parts: Vec<PartStatus> = shown
@@ -134,6 +136,13 @@ fn endpoints(context: &Context, node: &NodeState) -> Vec<Endpoint> {
             let address = format!("kafka.{}.svc.cluster.local:9092", profile.kafka.namespace);
             endpoints.push(Endpoint {
                 name: "Kafka",
+                from: "in the cluster",
+                address,
+            });
+        }
+        if let Some(address) = schema_registry::url(profile) {
+            endpoints.push(Endpoint {
+                name: "schema registry",
                 from: "in the cluster",
                 address,
             });

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::cluster::{NodeState, free_port};
-use crate::component::{CertManager, Component, FlinkOperator, Kafka, Probe, SessionCluster};
+use crate::component::{CertManager, Component, FlinkOperator, Kafka, Probe, SchemaRegistry, SessionCluster};
 use crate::config::StateVolume;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Bounds, Done, Step, StepCx};
@@ -190,6 +190,9 @@ impl Shared {
         if profile.kafka.enabled {
             all.push(self.resolved.kafka.clone());
         }
+        if profile.schema_registry.enabled {
+            all.push(self.resolved.schema_registry.clone());
+        }
         if profile.cert_manager.enabled {
             all.extend(image::cert_manager_images(&self.resolved, &self.context.engine, &self.context.env).await?);
         }
@@ -218,6 +221,7 @@ impl Shared {
                     .ok_or_else(|| Failure::new(Reason::Internal, "the cluster has no port for Kafka"))?;
                 Box::new(Kafka::new(profile, &self.resolved.kafka, port))
             }
+            ids::SCHEMA_REGISTRY => Box::new(SchemaRegistry::new(profile, &self.resolved.schema_registry)),
             ids::SESSION => Box::new(SessionCluster::new(profile, &self.resolved.session)),
             other => return Err(Failure::new(Reason::Internal, format!("no component `{other}`"))),
         };
@@ -232,6 +236,7 @@ impl Shared {
             ids::CERT_MANAGER => image::cert_manager_images(&self.resolved, engine, env).await?,
             ids::OPERATOR => vec![self.resolved.operator.clone()],
             ids::KAFKA => vec![self.resolved.kafka.clone()],
+            ids::SCHEMA_REGISTRY => vec![self.resolved.schema_registry.clone()],
             _ => vec![self.resolved.session.clone()],
         };
         let looks = names.into_iter().map(|name| async move {
@@ -246,12 +251,13 @@ impl Shared {
     }
 
     /// Ids of the components, and whether the profile has them.
-    fn wanted(&self) -> [(&'static str, bool); 4] {
+    fn wanted(&self) -> [(&'static str, bool); 5] {
         let profile = &self.context.profile;
         [
             (ids::CERT_MANAGER, profile.cert_manager.enabled),
             (ids::OPERATOR, true),
             (ids::KAFKA, profile.kafka.enabled),
+            (ids::SCHEMA_REGISTRY, profile.schema_registry.enabled),
             (ids::SESSION, profile.session.enabled),
         ]
     }

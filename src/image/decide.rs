@@ -39,8 +39,9 @@ pub(super) fn packaged(dir: &str) -> Option<&'static [&'static str]> {
     match dir {
         "node" => Some(&["1.34.0", "1.34.2", "1.34.3", "1.34.4"]),
         // the wheel's checksum, and the connector that goes with it, are pinned
-        "flink" | "sql-runner" | "pyflink" => Some(&["2.2.1"]),
+        "flink" | "sql-runner" | "pyflink" | "avro-confluent" => Some(&["2.2.1"]),
         "kafka" => Some(&["4.1.1"]),
+        "schema-registry" => Some(&["3.0.9"]),
         "flink-operator" => Some(&["1.16.1"]),
         "cert-manager" => Some(&[CERT_MANAGER_PACKAGED]),
         _ => None,

@@ -141,14 +141,19 @@ pub struct Names {
     pub crds: String,
     /// Kafka.
     pub kafka: String,
+    /// The schema registry.
+    pub schema_registry: String,
     /// Flink.
     pub flink: String,
-    /// What the session cluster runs: Flink with the SQL runner, and with PyFlink if the profile wants it.
+    /// What the session cluster runs: Flink with the SQL runner, with PyFlink if the profile wants it, and with the format
+    /// `avro-confluent` if it has a schema registry.
     pub session: String,
     /// Flink with the SQL runner.
     pub sql_session: String,
     /// That, with PyFlink.
     pub pyflink: String,
+    /// One of these two, with the format `avro-confluent`.
+    pub registry_session: String,
 }
 
 impl Names {
@@ -157,17 +162,28 @@ impl Names {
         let (operator, flink) = (&profile.operator.version, &profile.flink.version);
         let sql_session = format!("flink-dev/sql-session:{flink}");
         let pyflink = format!("flink-dev/pyflink-session:{flink}");
-        let session = if profile.session.python { &pyflink } else { &sql_session };
+        let (plain, kind) = match profile.session.python {
+            true => (&pyflink, "pyflink-registry"),
+            false => (&sql_session, "sql-registry"),
+        };
+        let registry_session = format!("flink-dev/{kind}-session:{flink}");
+        let session = if profile.schema_registry.enabled {
+            &registry_session
+        } else {
+            plain
+        };
         Self {
             node: profile.node_image(),
             kind: format!("flink-dev/kind:{KIND}"),
             operator: format!("apache/flink-kubernetes-operator:{operator}"),
             crds: format!("flink-dev/flink-operator-crds:{operator}"),
             kafka: format!("apache/kafka:{}", profile.kafka.version),
+            schema_registry: format!("apicurio/apicurio-registry:{}", profile.schema_registry.version),
             flink: format!("flink:{flink}-java17"),
             session: session.clone(),
             sql_session,
             pyflink,
+            registry_session,
         }
     }
 }
@@ -217,6 +233,11 @@ impl Recipes {
         let names = Names::of(profile);
         let kubernetes = format!("v{}", profile.cluster.kubernetes);
         let flink = profile.flink.version.as_str();
+        let plain_session = if profile.session.python {
+            &names.pyflink
+        } else {
+            &names.sql_session
+        };
         let mut list = vec![
             base("trixie"),
             base("bookworm"),
@@ -236,13 +257,24 @@ impl Recipes {
             Recipe::new(names.kafka, "kafka", "kafka", &[JDK, JRE])
                 .arg("VERSION", &profile.kafka.version)
                 .version(&profile.kafka.version),
+            Recipe::new(names.schema_registry, "schema-registry", "schema-registry", &[JDK, JRE])
+                .arg("VERSION", &profile.schema_registry.version)
+                .version(&profile.schema_registry.version),
+            Recipe::new(
+                names.registry_session,
+                "session-registry",
+                "avro-confluent",
+                &[JDK, plain_session],
+            )
+            .arg("BASE", plain_session)
+            .version(flink),
             Recipe::new(names.flink.clone(), "flink", "flink", &[JDK, JRE])
                 .arg("VERSION", flink)
                 .version(flink),
             Recipe::new(names.sql_session.clone(), "session", "sql-runner", &[JDK, &names.flink])
                 .arg("FLINK_VERSION", flink)
                 .version(flink),
-            Recipe::new(names.pyflink, "pyflink", "pyflink", &[JDK, &names.sql_session])
+            Recipe::new(names.pyflink.clone(), "pyflink", "pyflink", &[JDK, &names.sql_session])
                 .arg("FLINK_VERSION", flink)
                 .version(flink),
         ];
@@ -407,6 +439,21 @@ mod tests {
         assert!(paths(&name).contains(&runner) && !paths(&name).iter().any(|p| p.ends_with("Splitter.java")));
         // what changes there makes no other image anew
         assert!(!paths("flink-dev/sql-session:2.2.1").iter().any(|p| p.ends_with(".py")));
+    }
+
+    #[test]
+    fn a_schema_registry_brings_its_format_to_the_session() {
+        let mut profile = profile();
+        profile.schema_registry.enabled = true;
+        let of = |profile: &Profile| {
+            let name = Names::of(profile).session;
+            let from = Recipes::of(profile, &[]).get(&name).unwrap().from.clone();
+            (name, from[1].clone())
+        };
+        let name = |kind: &str| format!("flink-dev/{kind}-session:2.2.1");
+        assert_eq!(of(&profile), (name("sql-registry"), name("sql")));
+        profile.session.python = true;
+        assert_eq!(of(&profile), (name("pyflink-registry"), name("pyflink")));
     }
 
     #[test]

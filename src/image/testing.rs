@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::{
-    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources, Session,
-    State, Webhook,
+    CertManager, ClusterSpec, FlinkSpec, ImageSource, Images, Kafka, Operator, Port, Profile, Resources,
+    SchemaRegistry, Session, State, Webhook,
 };
 
 /// The default profile, written out.
@@ -40,6 +40,7 @@ pub(super) fn profile() -> Profile {
             port: Port::Auto,
             memory_mib: 768,
         },
+        schema_registry: SchemaRegistry::usual(),
         flink: FlinkSpec {
             version: "2.2.1".into(),
             state: State::usual(),

@@ -53,7 +53,7 @@ pub(super) async fn draft(workshop: &Workshop, code: &Code, name: &str, extras: 
     let names = Names::of(profile);
     let usual = match code {
         Code::Sql(_) => names.session,
-        Code::Python(_) if profile.session.python => names.pyflink,
+        Code::Python(_) if profile.session.python => names.session,
         Code::Jar(_) | Code::Python(_) => names.flink,
     };
     let base = Base::find(engine, extras.base.as_deref().unwrap_or(&usual)).await?;

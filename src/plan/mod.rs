@@ -130,6 +130,8 @@ pub mod ids {
     pub const OPERATOR: &str = "flink-operator";
     /// Kafka.
     pub const KAFKA: &str = "kafka";
+    /// The schema registry.
+    pub const SCHEMA_REGISTRY: &str = "schema-registry";
     /// The session cluster.
     pub const SESSION: &str = "session";
 }
@@ -173,6 +175,14 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
             image: "image/kafka",
         });
     }
+    if profile.schema_registry.enabled {
+        all.push(Part {
+            id: ids::SCHEMA_REGISTRY,
+            title: format!("schema registry {}", profile.schema_registry.version),
+            needs: vec![ids::CLUSTER, ids::LOAD],
+            image: "image/schema-registry",
+        });
+    }
     if profile.session.enabled {
         let title = format!(
             "session cluster `{}` (Flink {})",
@@ -183,7 +193,11 @@ fn parts(profile: &Profile, webhook: bool) -> Vec<Part> {
             title,
             // applied as soon as its kind is served: the operator, which starts meanwhile, finds it there
             needs: vec![ids::CLUSTER, ids::LOAD_SESSION],
-            image: "image/session",
+            image: match (profile.schema_registry.enabled, profile.session.python) {
+                (true, _) => "image/session-registry",
+                (false, true) => "image/pyflink",
+                (false, false) => "image/session",
+            },
         });
     }
     all

@@ -30,6 +30,24 @@ fn from_nothing_everything_is_made() {
 }
 
 #[test]
+fn a_schema_registry_waits_for_nothing_but_cluster_and_image() {
+    let mut profile = profile();
+    assert!(
+        build(&profile, &Observed::default(), false)
+            .step(ids::SCHEMA_REGISTRY)
+            .is_none()
+    );
+    profile.schema_registry.enabled = true;
+    let plan = build(&profile, &Observed::default(), false);
+    let step = plan.step(ids::SCHEMA_REGISTRY).unwrap();
+    assert_eq!(
+        (step.title.as_str(), step.action),
+        ("schema registry 3.0.9", Action::Create)
+    );
+    assert_eq!(step.needs, [ids::CLUSTER, ids::LOAD]);
+}
+
+#[test]
 fn what_is_up_is_kept() {
     let ready = |id: &str| (id.to_owned(), ComponentState::Ready("seen".to_owned()));
     let observed = Observed {

@@ -103,7 +103,7 @@ fn flink_of_url(url: &str) -> Option<String> {
 fn flink_of_name(image: &str) -> Option<String> {
     let (repository, tag) = repository_and_tag(image)?;
     let last = repository.rsplit('/').next()?;
-    let ours = ["flink-dev/sql-session", "flink-dev/pyflink-session"].contains(&repository);
+    let ours = repository.starts_with("flink-dev/") && repository.ends_with("-session");
     if !ours && last != "flink" && !last.ends_with("-flink") {
         return None;
     }

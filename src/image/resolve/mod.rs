@@ -47,6 +47,8 @@ pub struct Resolved {
     pub cert_manager_version: Option<String>,
     /// Name of Kafka's image.
     pub kafka: String,
+    /// Name of the schema registry's image.
+    pub schema_registry: String,
     /// Name of the session cluster's image.
     pub session: String,
     /// Every image that is looked at, what is done with it and why; those that are needed come first.
@@ -158,6 +160,9 @@ pub async fn resolve(profile: &Profile, engine: &Engine, env: &Env) -> Result<Re
     if profile.kafka.enabled {
         wanted.push(names.kafka.clone());
     }
+    if profile.schema_registry.enabled {
+        wanted.push(names.schema_registry.clone());
+    }
     if profile.session.enabled {
         wanted.push(names.session.clone());
     }
@@ -225,6 +230,7 @@ pub async fn resolve(profile: &Profile, engine: &Engine, env: &Env) -> Result<Re
         operator_crds,
         cert_manager_version: cert_manager.map(|choice| choice.version),
         kafka: names.kafka,
+        schema_registry: names.schema_registry,
         session: names.session,
         images,
         reasons,

@@ -91,7 +91,10 @@ impl Plan<'_> {
             action,
             why,
             dockerfile: format!("{}{target}", recipe.dockerfile()),
-            for_node: matches!(recipe.short.as_str(), "operator" | "kafka" | "session" | "pyflink"),
+            for_node: matches!(
+                recipe.short.as_str(),
+                "operator" | "kafka" | "schema-registry" | "session" | "pyflink" | "session-registry"
+            ),
             short: recipe.short.clone(),
             needs,
         });

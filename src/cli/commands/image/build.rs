@@ -194,7 +194,7 @@ pub(in crate::cli::commands) async fn base_of(
     let names = Names::of(profile);
     let usual = match inputs.origin {
         Origin::Sql(_) | Origin::Files(_) => names.session,
-        Origin::Python(_) if profile.session.python => names.pyflink,
+        Origin::Python(_) if profile.session.python => names.session,
         Origin::Jar(_) | Origin::Project(_) | Origin::Python(_) => names.flink,
     };
     Base::find(engine, named.unwrap_or(&usual)).await
