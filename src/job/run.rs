@@ -14,7 +14,7 @@ use super::check::{self, Checked};
 use super::code::Code;
 use super::stage::Stage;
 use super::submit::{bring, follow, submit};
-use crate::config::Profile;
+use crate::config::{Addresses, Profile};
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::StepCx;
@@ -36,6 +36,18 @@ pub struct Place {
     pub session: String,
     /// Kafka's address on this machine and in the cluster, if there is Kafka.
     pub kafka: Option<(String, String)>,
+    /// The schema registry's address in the cluster, if there is one.
+    pub registry: Option<String>,
+}
+
+impl Place {
+    /// What scripts find by names.
+    pub fn addresses(&self) -> Addresses<'_> {
+        Addresses {
+            kafka: self.kafka.as_ref().map(|(_, internal)| internal.as_str()),
+            registry: self.registry.as_deref(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Place {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::connectors;
 use super::tables::{Table, TableOption, tables};
 use super::vars::values;
-use crate::config::{Place, Source, nearest};
+use crate::config::{Addresses, Place, Source, nearest};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql::{Kind, Problem, lint, split, substitute};
 
@@ -29,16 +29,16 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads a script. `shown` is how its file is called in messages; `bootstrap` is Kafka's address in the cluster.
+    /// Reads a script. `shown` is how its file is called in messages; `addresses` are those in the cluster.
     ///
     /// # Errors
     /// [`Reason::FileUnreadable`]; [`Reason::SqlInvalid`] at its place.
-    pub fn load(path: &Path, shown: &Path, vars: &BTreeMap<String, String>, bootstrap: Option<&str>) -> Result<Self> {
-        Self::of(Source::read(path, shown)?, vars, bootstrap)
+    pub fn load(path: &Path, shown: &Path, vars: &BTreeMap<String, String>, addresses: Addresses<'_>) -> Result<Self> {
+        Self::of(Source::read(path, shown)?, vars, addresses)
     }
 
-    fn of(source: Arc<Source>, vars: &BTreeMap<String, String>, bootstrap: Option<&str>) -> Result<Self> {
-        let vars = values(&source.text, vars, bootstrap).map_err(|p| failure(&source, p))?;
+    fn of(source: Arc<Source>, vars: &BTreeMap<String, String>, addresses: Addresses<'_>) -> Result<Self> {
+        let vars = values(&source.text, vars, addresses).map_err(|p| failure(&source, p))?;
         // as the SQL runner will read it: what is checked is what runs
         let put = substitute(&source.text, |name| vars.get(name).cloned()).map_err(|p| failure(&source, p))?;
         let at_home = |problem: Problem| {
@@ -169,7 +169,11 @@ mod tests {
     use super::*;
 
     fn script(text: &str) -> Result<Script> {
-        Script::of(Source::new("a.sql", text), &BTreeMap::new(), Some("kafka.kafka:9092"))
+        let addresses = Addresses {
+            kafka: Some("kafka.kafka:9092"),
+            registry: None,
+        };
+        Script::of(Source::new("a.sql", text), &BTreeMap::new(), addresses)
     }
 
     fn table(connector: &str, topic: &str) -> String {

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cluster, Code, Managed, Place, Script, Started, Verdict, Wanted, report, rows, run};
+use crate::config::Addresses;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::EventSink;
 use crate::flink::UpgradeMode;
@@ -43,6 +44,7 @@ impl Setup {
                 namespace: "flink".to_owned(),
                 session: "session".to_owned(),
                 kafka: None,
+                registry: None,
             },
             cancel: CancellationToken::new(),
         }
@@ -55,7 +57,7 @@ impl Setup {
         let mut wanted = Wanted {
             name: "a".to_owned(),
             code: Code::Sql(Box::new(
-                Script::load(&file, "a.sql".as_ref(), &BTreeMap::new(), None).unwrap(),
+                Script::load(&file, "a.sql".as_ref(), &BTreeMap::new(), Addresses::default()).unwrap(),
             )),
             cluster: Cluster::Session,
             from: None,

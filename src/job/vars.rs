@@ -3,27 +3,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::nearest;
+use crate::config::{Addresses, REGISTRY_URL, nearest};
 use crate::diag::Failure;
 use crate::sql::{Position, Problem, Substituted, placeholders, substitute};
 
 /// Shorter values are no secrets, and would be found in all kinds of words.
 const SHORTEST_SECRET: usize = 4;
 
-/// What the SQL runner is to put in, by the names that the script has. `given` are the user's; `bootstrap` is what
-/// `${kafka.bootstrap}` stands for, and `${topic.NAME}` is NAME itself, so that the script of a test case runs by
-/// itself, too.
+/// What the SQL runner is to put in, by the names that the script has. `given` are the user's; `addresses` are what
+/// `${kafka.bootstrap}` and `${registry.url}` stand for, and `${topic.NAME}` is NAME itself, so that the script of a test
+/// case runs by itself, too.
 ///
 /// # Errors
 /// At the place of a placeholder that has no value; at the start, for a variable that the script does not have.
 pub(super) fn values(
     script: &str,
     given: &BTreeMap<String, String>,
-    bootstrap: Option<&str>,
+    addresses: Addresses<'_>,
 ) -> Result<BTreeMap<String, String>, Problem> {
     match unused([script], given) {
         Some(problem) => Err(problem),
-        None => asked_for(script, given, bootstrap),
+        None => asked_for(script, given, addresses),
     }
 }
 
@@ -32,8 +32,8 @@ pub(super) fn values(
 ///
 /// # Errors
 /// At the place of a placeholder that has no value.
-pub fn fill(script: &str, given: &BTreeMap<String, String>, bootstrap: Option<&str>) -> Result<Substituted, Problem> {
-    let values = asked_for(script, given, bootstrap)?;
+pub fn fill(script: &str, given: &BTreeMap<String, String>, addresses: Addresses<'_>) -> Result<Substituted, Problem> {
+    let values = asked_for(script, given, addresses)?;
     substitute(script, |name| values.get(name).cloned())
 }
 
@@ -57,7 +57,7 @@ pub fn unused<'a>(scripts: impl IntoIterator<Item = &'a str>, given: &BTreeMap<S
 fn asked_for(
     script: &str,
     given: &BTreeMap<String, String>,
-    bootstrap: Option<&str>,
+    addresses: Addresses<'_>,
 ) -> Result<BTreeMap<String, String>, Problem> {
     let found = placeholders(script);
     let mut values = BTreeMap::new();
@@ -66,8 +66,7 @@ fn asked_for(
         let value = match (given.get(name), name.strip_prefix("topic.")) {
             (Some(value), _) => Some(value.as_str()),
             (None, Some(topic)) => Some(topic),
-            (None, None) if name == "kafka.bootstrap" => bootstrap,
-            (None, None) => None,
+            (None, None) => addresses.of(name).flatten(),
         };
         if let Some(value) = value {
             values.insert(name.to_owned(), value.to_owned());
@@ -88,6 +87,11 @@ fn without_value(name: &str, given: &BTreeMap<String, String>) -> (String, Strin
     if name == "kafka.bootstrap" {
         let message = "`${kafka.bootstrap}`: the profile has no Kafka";
         return (message.to_owned(), "add --var kafka.bootstrap=HOST:PORT".to_owned());
+    }
+    if name == REGISTRY_URL {
+        let message = format!("`${{{name}}}`: the profile has no schema registry");
+        let next = "set `schema_registry: {enabled: true}` in the profile, or add --var registry.url=URL";
+        return (message, next.to_owned());
     }
     let next = match nearest(name, given.keys().map(String::as_str)) {
         Some(near) => format!("did you mean ${{{near}}}?"),
@@ -130,35 +134,51 @@ mod tests {
         all.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    const AT: Addresses<'static> = Addresses {
+        kafka: Some("kafka:9092"),
+        registry: Some("http://registry"),
+    };
+
     #[test]
     fn values_are_those_that_the_script_asks_for() {
         let script = "-- ${no}\nSELECT '${A}', '${B:-b c}', $${x} FROM ${topic.orders}; '${kafka.bootstrap:-y}'";
-        let values = values(script, &vars(&[("A", "it's")]), Some("kafka:9092")).unwrap();
+        let values = values(script, &vars(&[("A", "it's")]), AT).unwrap();
         let wanted = [
             ("A", "it's"),
             ("kafka.bootstrap", "kafka:9092"),
             ("topic.orders", "orders"),
         ];
         assert_eq!(values, vars(&wanted));
+        let values = super::values("'${registry.url}'", &vars(&[]), AT).unwrap();
+        assert_eq!(values, vars(&[("registry.url", "http://registry")]));
     }
 
     #[test]
     fn what_has_no_value_is_told_at_its_place() {
-        let problem = values("a\n b ${REGON}", &vars(&[]), None).unwrap_err();
+        let problem = values("a\n b ${REGON}", &vars(&[]), Addresses::default()).unwrap_err();
         assert_eq!((problem.position.line, problem.position.column), (2, 4));
         assert!(problem.next.unwrap().contains("--var REGON=VALUE"));
-        let problem = values("${REGION}", &vars(&[("REGON", "EU")]), None).unwrap_err();
+        let problem = values("${REGION}", &vars(&[("REGON", "EU")]), Addresses::default()).unwrap_err();
         assert!(problem.message.contains("--var REGON"), "{}", problem.message);
         assert_eq!(problem.next.as_deref(), Some("did you mean --var REGION=…?"));
-        assert!(values("'${kafka.bootstrap}'", &vars(&[]), None).is_err());
-        assert!(values("'${kafka.bootstrap:-x}'", &vars(&[]), None).unwrap().is_empty());
+        assert!(values("'${kafka.bootstrap}'", &vars(&[]), Addresses::default()).is_err());
+        let problem = values("'${registry.url}'", &vars(&[]), Addresses::default()).unwrap_err();
+        assert!(problem.next.unwrap().contains("schema_registry: {enabled: true}"));
+        assert!(
+            values("'${kafka.bootstrap:-x}'", &vars(&[]), Addresses::default())
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn a_variable_is_used_by_one_script_of_several() {
         let given = vars(&[("A", "it's")]);
-        assert_eq!(fill("SELECT '${A}'", &given, None).unwrap().text, "SELECT 'it''s'");
-        assert_eq!(fill("SELECT 1", &given, None).unwrap().text, "SELECT 1");
+        assert_eq!(
+            fill("SELECT '${A}'", &given, Addresses::default()).unwrap().text,
+            "SELECT 'it''s'"
+        );
+        assert_eq!(fill("SELECT 1", &given, Addresses::default()).unwrap().text, "SELECT 1");
         assert!(unused(["SELECT 1", "SELECT '${A}'"], &given).is_none());
         assert!(unused(["SELECT 1"], &given).unwrap().message.contains("--var A"));
     }

@@ -77,6 +77,7 @@ impl Stage<'_> {
             namespace: self.target.namespace.clone(),
             session: self.target.session.clone(),
             kafka: None,
+            registry: None,
         };
         Managed::find(&place, &self.prepared.names.job).await
     }

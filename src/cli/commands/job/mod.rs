@@ -18,6 +18,7 @@ use crate::config::Profile;
 use crate::diag::{Failure, Reason, Result};
 use crate::environment::{self, Context};
 use crate::job::{Place, Workshop};
+use crate::schema_registry;
 
 pub(super) async fn run(session: &Session, command: JobCommand) -> Result<ExitCode> {
     match command {
@@ -64,6 +65,7 @@ pub(super) async fn opened(session: &Session, place: &Where) -> Result<(Place, W
         namespace: profile.session.namespace.clone(),
         session: profile.session.name.clone(),
         kafka: kafka("this machine").zip(kafka("in the cluster")),
+        registry: schema_registry::url(profile),
     };
     let workshop = Workshop {
         engine: context.engine.clone(),

@@ -92,8 +92,8 @@ pub(super) fn code(session: &Session, file: &Path, what: &What, args: &[String],
         _ if !args.is_empty() => refuse("`-- ARGS`", "a jar or a Python program"),
         _ => {
             let vars = what.var.iter().cloned().collect();
-            let bootstrap = place.kafka.as_ref().map(|(_, internal)| internal.as_str());
-            Ok(Code::Sql(Box::new(Script::load(&path, &shown, &vars, bootstrap)?)))
+            let script = Script::load(&path, &shown, &vars, place.addresses())?;
+            Ok(Code::Sql(Box::new(script)))
         }
     }
 }

@@ -12,7 +12,7 @@ use args::SqlArgs;
 
 use super::job;
 use crate::cli::session::Session;
-use crate::config::Source;
+use crate::config::{Addresses, Source};
 use crate::diag::{Failure, Reason, Result};
 use crate::event::{EventKind, EventSink};
 use crate::job::{Place, Stage, fill, unused};
@@ -34,8 +34,8 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
     // what runs to an end reads to the end of its topics
     let ends = !inputs.is_empty() && !args.streaming;
     let mut offered = Offered::default();
-    let bootstrap = place.kafka.as_ref().map(|(_, internal)| internal.as_str());
-    if let Some(bootstrap) = bootstrap {
+    let addresses = place.addresses();
+    if let Some(bootstrap) = addresses.kafka {
         offered = sqlsession::of_profile(&workshop.profile.topics, bootstrap, ends);
     }
     let mut tables = Vec::new();
@@ -49,7 +49,7 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
         return Err(problem.next.into_iter().fold(failure, Failure::next));
     }
     for (file, script) in tables {
-        let filled = filled(args, file, &script.text, bootstrap)?;
+        let filled = filled(args, file, &script.text, addresses)?;
         let made = sqlsession::of_script(&filled, ends)
             .map_err(|e| located(file, e.position.line, e.position.column, e.message.to_owned()))?;
         offered.statements.extend(made);
@@ -59,7 +59,7 @@ pub(super) async fn run(session: &Session, args: &SqlArgs) -> Result<ExitCode> {
     }
     let mut scripts = Vec::new();
     for input in &inputs {
-        scripts.push((input.name.clone(), filled(args, &input.name, &input.text, bootstrap)?));
+        scripts.push((input.name.clone(), filled(args, &input.name, &input.text, addresses)?));
     }
     // a script that does not even fall into statements starts nothing
     let statements = run::statements(&scripts, ends)?;
@@ -109,9 +109,9 @@ fn inputs(session: &Session, args: &SqlArgs) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
-fn filled(args: &SqlArgs, name: &Path, text: &str, bootstrap: Option<&str>) -> Result<String> {
+fn filled(args: &SqlArgs, name: &Path, text: &str, addresses: Addresses<'_>) -> Result<String> {
     let vars = args.var.iter().cloned().collect();
-    let filled = fill(text, &vars, bootstrap).map_err(|p| {
+    let filled = fill(text, &vars, addresses).map_err(|p| {
         let failure = located(name, p.position.line, p.position.column, p.message);
         p.next.into_iter().fold(failure, Failure::next)
     })?;
