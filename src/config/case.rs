@@ -7,12 +7,14 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::hook::{Collect, Hook};
+use super::addresses::REGISTRY_URL;
+use super::hook::{Collect, Hook, HookAction};
 use super::json::Json;
 use super::pack::Records;
 use super::program::CaseProgram;
 use super::steps::{Action, Feed, JobExpectation, Need, Part, Step};
 use crate::avro::AvroSchema;
+use crate::sql::placeholders;
 
 /// A test case: records in, a program, records out.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
@@ -83,6 +85,36 @@ impl Case {
     /// running would be hit, too.
     pub fn faults(&self) -> BTreeSet<Part> {
         self.steps.iter().filter_map(|step| step.action.fault()).collect()
+    }
+
+    /// Whether it needs a schema registry: for values in its format, or as a script or an argument names its address.
+    pub fn uses_registry(&self) -> bool {
+        let given = self.given.iter().map(|given| &given.format);
+        let expect = self.expect.iter().map(|expect| &expect.format);
+        let forbid = self.forbid.iter().map(|forbid| &forbid.format);
+        let fed = self.feeds().map(|feed| &feed.given.format);
+        let mut formats = given.chain(expect).chain(forbid).chain(fed);
+        let upgrades = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Upgrade { sql, .. } => Some(sql.as_str()),
+            _ => None,
+        });
+        let hooks = self.setup.iter().chain(&self.teardown);
+        let of_hooks = hooks.filter_map(|hook| match &hook.action {
+            HookAction::Sql { text, .. } => Some(text.as_str()),
+            HookAction::Run(_) => None,
+        });
+        let names = |sql: &str| {
+            let found = placeholders(sql);
+            // the SQL runner puts in what has a default
+            found.iter().any(|one| one.name == REGISTRY_URL && !one.has_default())
+        };
+        let in_args = |arg: &String| arg.contains(&format!("${{{REGISTRY_URL}}}"));
+        formats.any(|format| matches!(format, RecordFormat::AvroConfluent(_)))
+            || std::iter::once(self.program.script())
+                .chain(upgrades)
+                .chain(of_hooks)
+                .any(names)
+            || self.program.args().iter().any(in_args)
     }
 
     /// The most task slots that its job needs: its highest parallelism.
@@ -227,4 +259,7 @@ pub enum RecordFormat {
     Raw,
     /// Avro's binary encoding of a value of this schema.
     Avro(AvroSchema),
+    /// The same behind the id that the schema has in the schema registry. Given records have one; those that are read are of
+    /// the schema of their id, and have to fit this schema if there is one.
+    AvroConfluent(Option<AvroSchema>),
 }

@@ -12,7 +12,7 @@ pub enum CaseProgram {
     Sql {
         /// Its file.
         file: PathBuf,
-        /// Its text as written; `${topic.NAME}` and `${kafka.bootstrap}` are put in when the case runs.
+        /// Its text as written; `${topic.NAME}`, `${kafka.bootstrap}` and `${registry.url}` are put in when the case runs.
         text: String,
         /// A jar with classes that it needs, of its functions say.
         jar: Option<JarFrom>,

@@ -17,7 +17,8 @@ use super::steps::Need;
 use super::units::{Format, Span};
 
 /// A test case of `dev`: records in, a SQL script (or a program of a jar, or in Python), records out. Each case has topics
-/// of its own; the script, or `args`, names them as `${topic.NAME}`, and the brokers as `${kafka.bootstrap}`.
+/// of its own; the script, or `args`, names them as `${topic.NAME}`, the brokers as `${kafka.bootstrap}`, and the
+/// schema registry as `${registry.url}`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(
@@ -67,8 +68,8 @@ pub(super) struct RawCase {
     pub(super) steps: Vec<RawStep>,
     /// What becomes of the job, looked at when the records are as expected.
     pub(super) job: Option<RawJob>,
-    /// What the environment must have: `ha` (high availability), `savepoints` (a folder for them). Without it the case is
-    /// not run and counts as skipped; if it is not said here, that is an error.
+    /// What the environment must have: `ha` (high availability), `savepoints` (a folder for them), `python`, `registry` (a
+    /// schema registry). Without it the case is not run and counts as skipped; if it is not said here, that is an error.
     #[serde(default)]
     pub(super) needs: Vec<Need>,
     /// Values by their names: `${var.NAME}` stands for one, in any text of this file and in the script.
@@ -167,7 +168,7 @@ pub(super) struct RawGiven {
     /// The names of the columns, in order, for `format: csv`; those of the first record if nothing is said.
     #[serde(default)]
     pub(super) columns: Vec<String>,
-    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    /// For `format: avro` and `avro-confluent`: the schema, or the name of a file with it, relative to this file.
     #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
     #[expect(dead_code, reason = "read from the tree, with its place")]
     pub(super) schema: Option<IgnoredAny>,
@@ -219,7 +220,8 @@ pub(super) struct RawExpectation {
     /// The names of the columns, in order, for `format: csv`; without them a record is a list.
     #[serde(default)]
     pub(super) columns: Vec<String>,
-    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    /// For `format: avro`: the schema, or the name of a file with it, relative to this file. For `avro-confluent` it may be
+    /// left out: records are read by the schema that they were written with, and have to fit this one if there is one.
     #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
     #[expect(dead_code, reason = "read from the tree, with its place")]
     pub(super) schema: Option<IgnoredAny>,
@@ -246,6 +248,8 @@ pub(super) enum RawFormat {
     Raw,
     /// Avro's binary encoding, of a value of the `schema`.
     Avro,
+    /// The same behind the id of its schema in the schema registry, as Confluent's serializers write it.
+    AvroConfluent,
 }
 
 /// Records that must not come: any, those of a list, or a mapping that says more.
@@ -266,7 +270,8 @@ pub(super) struct RawForbidden {
     /// The names of the columns, in order, for `format: csv`.
     #[serde(default)]
     pub(super) columns: Vec<String>,
-    /// For `format: avro`: the schema, or the name of a file with it, relative to this file.
+    /// For `format: avro`: the schema, or the name of a file with it, relative to this file. For `avro-confluent` it may be
+    /// left out: records are read by the schema that they were written with, and have to fit this one if there is one.
     #[schemars(with = "Option<serde_json::Value>", extend("type" = ["string", "object", "array"]))]
     #[expect(dead_code, reason = "read from the tree, with its place")]
     pub(super) schema: Option<IgnoredAny>,

@@ -180,6 +180,8 @@ pub enum Need {
     Savepoints,
     /// A session cluster whose image has Python (`session: {python: true}`).
     Python,
+    /// A schema registry (`schema_registry: {enabled: true}`).
+    Registry,
 }
 
 impl Need {
@@ -189,6 +191,7 @@ impl Need {
             Self::Ha => "ha",
             Self::Savepoints => "savepoints",
             Self::Python => "python",
+            Self::Registry => "registry",
         }
     }
 }

@@ -19,19 +19,21 @@ use super::hooks::play as play_hooks;
 use super::journal::Journal;
 use super::lease::LABEL_RUN;
 use super::names::Names;
+use super::registered::{self, Decoder};
 use super::settle::Settle;
 use super::snapshots;
 use super::steps::{Stage, play, unmet};
 use super::substitute::{Script, args, substitute_all};
-use super::value::{encode, encode_key};
+use super::value::{encode, encode_key, encode_registered};
 use super::verdict::Boards;
-use crate::config::{Case, CaseProgram, Given, JobState, Need};
+use crate::config::{Addresses, Case, CaseProgram, Given, JobState, Need, RecordFormat};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::Done;
 use crate::event::EventSink;
 use crate::flink::{JobSpec, Phase, Program, SessionJob, UpgradeMode};
 use crate::job::{Depot, PythonCode, put_jar};
 use crate::kafka::{Fetched, Outgoing, Reader, Topic, TopicClient};
+use crate::schema_registry::Registry;
 
 /// How long records are read before they are compared.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -60,6 +62,8 @@ pub(super) struct Prepared {
     pub(super) script: Script,
     /// What a program is given.
     args: Vec<String>,
+    /// The ids of the schemas of given records, by their topics, once they are registered.
+    schemas: OnceLock<BTreeMap<String, u32>>,
     /// Where the operator finds the program's jar, once it was brought there.
     jar: OnceLock<String>,
     /// Those that its steps, setup and teardown run, by their files.
@@ -73,9 +77,15 @@ pub(super) struct Prepared {
 ///
 /// # Errors
 /// As [`substitute_all`].
-pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, bootstrap: &str) -> Result<Prepared> {
+pub(super) fn prepare(
+    case: &Arc<Case>,
+    title: &str,
+    run: &str,
+    number: usize,
+    addresses: Addresses<'_>,
+) -> Result<Prepared> {
     let names = Names::new(run, number, &case.name);
-    let (script, others) = substitute_all(case, bootstrap, |topic| names.topic(topic))?;
+    let (script, others) = substitute_all(case, addresses, |topic| names.topic(topic))?;
     let mut partitions: BTreeMap<&str, u32> = case.topics().into_iter().map(|topic| (topic, 1)).collect();
     // what is only fed has one partition, see the configuration
     let said = case
@@ -92,11 +102,12 @@ pub(super) fn prepare(case: &Arc<Case>, title: &str, run: &str, number: usize, b
         })
         .collect();
     Ok(Prepared {
-        args: args(case, bootstrap, |topic| names.topic(topic)),
+        args: args(case, addresses, |topic| names.topic(topic)),
         names,
         topics,
         case: case.clone(),
         title: title.to_owned(),
+        schemas: OnceLock::new(),
         jar: OnceLock::new(),
         script,
         others,
@@ -123,6 +134,12 @@ impl Prepared {
         step("topics", "topics")
             .run(or_cancelled(cancel, topics), |()| self.created_text())
             .await?;
+        if let (true, Some(registry)) = (self.registers(), target.schema_registry()) {
+            let register = or_cancelled(cancel, registered::register(&self.case, &self.names, &registry));
+            let ids = step("schemas", "schemas").run(register, |ids| format!("{} registered", ids.len()));
+            let ids = ids.await?;
+            self.schemas.get_or_init(|| ids);
+        }
         play_hooks(self, ("setup", &self.case.setup), target, events, cancel).await?;
 
         if let Some(jar) = self.case.program.jar() {
@@ -134,7 +151,7 @@ impl Prepared {
         let mut job_step = step("job", "job");
         let spec = self.job_spec().inspect_err(|failure| job_step.end(Err(failure)))?;
         let submit = SessionJob::submit(&target.client, &target.namespace, &target.session, &spec);
-        let records = messages(&self.names, &self.case.given);
+        let records = self.messages(&self.case.given);
         let produce = or_cancelled(cancel, kafka.produce(records));
         let produced = step("records", "records").run(produce, |n| format!("{n} acknowledged"));
         // the submission is one short request that is never dropped half way, so that it is known what exists
@@ -164,7 +181,8 @@ impl Prepared {
                 play(&stage).await?;
                 expect_step.get_or_insert_with(|| self.expecting(events, cancel));
             }
-            self.await_records(&job, kafka, (&mut job_step, &mut expect_step), end)
+            let registry = target.schema_registry();
+            self.await_records(&job, (kafka, registry), (&mut job_step, &mut expect_step), end)
                 .await
         }
         .await;
@@ -181,6 +199,20 @@ impl Prepared {
             Err(failure) => step.end(Err(failure)),
         }
         result
+    }
+
+    /// Whether it gives values whose schemas have to be registered.
+    fn registers(&self) -> bool {
+        let mut formats = self.case.given.iter().map(|given| &given.format);
+        formats.any(|format| matches!(format, RecordFormat::AvroConfluent(_)))
+    }
+
+    /// Given records as they are produced, by the topic's name in Kafka; made one by one.
+    pub(super) fn messages<'a>(
+        &self,
+        given: impl IntoIterator<Item = &'a Given>,
+    ) -> BTreeMap<String, impl Iterator<Item = Outgoing> + Send + 'a> {
+        messages(&self.names, given, self.schemas.get())
     }
 
     /// The id of the run that it is of.
@@ -342,11 +374,12 @@ impl Prepared {
     async fn await_records(
         &self,
         job: &SessionJob,
-        kafka: &TopicClient,
+        (kafka, registry): (&TopicClient, Option<Registry>),
         (job_step, expect_step): (&mut CaseStep, &mut Option<CaseStep>),
         end: Instant,
     ) -> Result<Outcome> {
         let (mut boards, watched) = self.boards();
+        let mut decoder = Decoder::new(&self.case, &self.names, registry);
         let mut reader = kafka.reader(&watched).await?;
         let mut settle = Settle::new(job);
         let (mut restless, mut ended) = (false, false);
@@ -389,7 +422,7 @@ impl Prepared {
                     if late.is_empty() && verdict_at.is_none_or(|at| at <= Instant::now()) {
                         break;
                     }
-                    self.take(late, &mut reader, &mut boards, &mut settle).await?;
+                    self.take(late, (&mut reader, &mut decoder), &mut boards, &mut settle).await?;
                 }
                 () = sleep_until(end), if verdict_at.is_none() => break,
                 () = sleep_until(end + boards.patience()), if verdict_at.is_some() => {
@@ -398,7 +431,7 @@ impl Prepared {
                 }
                 () = settle.look(), if settling && !settle.settled() => {}
                 records = reader.next(Duration::from_secs(1)) => {
-                    self.take(records?, &mut reader, &mut boards, &mut settle).await?;
+                    self.take(records?, (&mut reader, &mut decoder), &mut boards, &mut settle).await?;
                 }
             }
         }
@@ -441,13 +474,14 @@ impl Prepared {
     async fn take(
         &self,
         mut records: Vec<Fetched>,
-        reader: &mut Reader,
+        (reader, decoder): (&mut Reader, &mut Decoder),
         boards: &mut Boards,
         settle: &mut Settle,
     ) -> Result<()> {
         let end = Instant::now() + TOGETHER;
         while !records.is_empty() {
             settle.again();
+            decoder.put(&mut records).await?;
             self.journal
                 .records(&records, |topic| self.names.short(topic).to_owned());
             boards.add(&records);
@@ -482,7 +516,11 @@ impl Prepared {
                 job = job.and(gone.map(|_| ()));
             }
             let names: Vec<_> = self.topics.iter().map(|t| t.name.clone()).collect();
-            kafka.delete(&names).await.and(job)
+            let mut gone = kafka.delete(&names).await.and(job);
+            if let (true, Some(registry)) = (self.case.uses_registry(), target.schema_registry()) {
+                gone = gone.and(registered::forget(names.iter().map(String::as_str), &registry).await);
+            }
+            gone
         };
         step.run(work, |()| format!("job gone, {} topics deleted", self.topics.len()))
             .await
@@ -509,16 +547,22 @@ fn told(phase: &Phase) -> &'static str {
     }
 }
 
-/// The given records as they are produced, by the topic's name in Kafka; made one by one.
+/// The given records as they are produced, by the topic's name in Kafka; made one by one. `ids` are those of the schemas that
+/// were registered for them.
 pub(super) fn messages<'a>(
     names: &Names,
     given: impl IntoIterator<Item = &'a Given>,
+    ids: Option<&BTreeMap<String, u32>>,
 ) -> BTreeMap<String, impl Iterator<Item = Outgoing> + Send + 'a> {
     let all = |g: &'a Given| {
+        let id = ids.and_then(|ids| ids.get(&g.topic)).copied().unwrap_or_default();
         let first = g.records.first().map(|r| r.value).unwrap_or_default();
         g.records.iter().map(move |record| Outgoing {
             key: record.key.as_ref().and_then(encode_key),
-            value: encode(&record.value, &g.format, &first),
+            value: match &g.format {
+                RecordFormat::AvroConfluent(Some(schema)) => encode_registered(&record.value, schema, id),
+                format => encode(&record.value, format, &first),
+            },
             headers: record
                 .headers
                 .iter()

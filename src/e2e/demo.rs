@@ -22,13 +22,18 @@ pub fn demo_case() -> Result<Case> {
 #[cfg(test)]
 mod tests {
     use super::super::substitute::substitute;
+    use crate::config::Addresses;
 
     #[test]
     fn the_example_is_a_valid_case() {
         let case = super::demo_case().unwrap();
         assert_eq!((case.given.len(), case.expect.len()), (1, 2));
         assert_eq!(case.program.file().to_str(), Some("examples/orders/orders.sql"));
-        let script = substitute(&case, "kafka:9092", str::to_owned).unwrap().text;
+        let kafka = Addresses {
+            kafka: Some("kafka:9092"),
+            registry: None,
+        };
+        let script = substitute(&case, kafka, str::to_owned).unwrap().text;
         assert_eq!(script.matches("INSERT INTO").count(), 2);
         assert!(!script.contains("${"));
     }

@@ -20,6 +20,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Target;
 use super::faults::Paused;
 use super::names::{PREFIX, run_of_topic};
+use super::registered::forget_dead;
 use super::snapshots;
 use crate::diag::{Failure, Reason, Result};
 use crate::flink::{SessionJob, list_jobs};
@@ -165,13 +166,36 @@ fn lease_name(run: &str) -> String {
     format!("{MANAGER}-run-{run}")
 }
 
-/// Removes the jobs, topics and leases of runs that are not alive, with `kept` also of those that are over and were
+/// Removes the jobs, topics, subjects and leases of runs that are not alive, with `kept` also of those that are over and were
 /// kept. Returns what was removed, one line each.
 ///
 /// # Errors
 /// The first thing that could not be listed or removed.
 pub(super) async fn sweep(target: &Target, kafka: &TopicClient, kept: bool) -> Result<Vec<String>> {
-    sweep_in(&target.client, &target.namespace, &target.session, kafka, kept).await
+    // listed before the leases, as the topics are
+    let registry = target.schema_registry();
+    let subjects = match &registry {
+        Some(registry) => registry.subjects().await?,
+        None => Vec::new(),
+    };
+    let mut removed = sweep_in(&target.client, &target.namespace, &target.session, kafka, kept).await?;
+    if let Some(registry) = registry.filter(|_| !subjects.is_empty()) {
+        let leases = run_leases(&target.client, &target.namespace).await?;
+        let alive = alive(&leases, kept);
+        removed.extend(forget_dead(subjects, |run| alive.contains(run), &registry).await?);
+    }
+    Ok(removed)
+}
+
+/// The runs that are alive; with `kept` those that are over and were kept are not.
+fn alive(leases: &[Lease], kept: bool) -> BTreeSet<&str> {
+    let now = Timestamp::now();
+    let alive = leases
+        .iter()
+        .filter(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
+    alive
+        .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
+        .collect()
 }
 
 /// As [`sweep`], of runs that were not kept: what a process that was killed left behind.
@@ -202,14 +226,11 @@ async fn sweep_in(
     let with_snapshots = snapshots::jobs(client, namespace).await?;
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let leases = run_leases(client, namespace).await?;
-    let now = Timestamp::now();
-    let (alive, dead): (Vec<_>, Vec<_>) = leases
-        .iter()
-        .partition(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
-    let alive: BTreeSet<&str> = alive
-        .iter()
-        .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
-        .collect();
+    let alive = alive(&leases, kept);
+    let dead = leases.iter().filter(|lease| {
+        let run = lease.labels().get(LABEL_RUN);
+        run.is_none_or(|run| !alive.contains(run.as_str()))
+    });
 
     let mut removed = Vec::new();
     for (name, labels) in orphans(&jobs, &alive) {
@@ -231,7 +252,7 @@ async fn sweep_in(
     kafka.delete(&topics).await?;
     removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
     // one that has something paused stays for those who can let it go on
-    for lease in dead.into_iter().filter(|lease| paused_of(lease).is_empty()) {
+    for lease in dead.filter(|lease| paused_of(lease).is_empty()) {
         let _ = bounded(api.delete(&lease.name_any(), &DeleteParams::default())).await;
     }
     Ok(removed)

@@ -25,6 +25,7 @@ mod names;
 mod needs;
 mod observe;
 mod pattern;
+mod registered;
 mod report;
 mod run;
 mod schedule;

@@ -12,6 +12,7 @@ pub(super) struct Has {
     ha: bool,
     savepoints: bool,
     python: bool,
+    registry: bool,
 }
 
 /// What keeps a case from being run.
@@ -33,10 +34,14 @@ pub(super) async fn look(target: &Target, cases: &[Case]) -> Result<Has> {
         !case.needs.is_empty() || python(case) || case.steps.iter().any(|step| step.action.need().is_some())
     };
     if !cases.iter().any(|case| case.skip.is_none() && needs(case)) {
-        return Ok(Has::default());
+        return Ok(Has {
+            registry: target.registry.is_some(),
+            ..Has::default()
+        });
     }
     let rest = target.rest();
     Ok(Has {
+        registry: target.registry.is_some(),
         python: has_python(&rest).await?,
         ..has(&Settings::of(&rest).await?)
     })
@@ -48,6 +53,7 @@ fn has(settings: &Settings) -> Has {
         // the operator takes no savepoint of a job without a folder for its checkpoints
         savepoints: settings.any_of(SAVEPOINTS).is_some() && settings.any_of(CHECKPOINTS).is_some(),
         python: false,
+        registry: false,
     }
 }
 
@@ -57,6 +63,7 @@ impl Has {
             Need::Ha => self.ha,
             Need::Savepoints => self.savepoints,
             Need::Python => self.python,
+            Need::Registry => self.registry,
         }
     }
 
@@ -72,6 +79,14 @@ impl Has {
                 missing(Need::Python)
             );
             return Some(Lack::Unsaid(unsaid(Need::Python, message).at(case.file.clone(), 0, 0)));
+        }
+        if case.uses_registry() && !self.registry {
+            let message = format!("the case cannot be run: {}", missing(Need::Registry));
+            return Some(Lack::Unsaid(unsaid(Need::Registry, message).at(
+                case.file.clone(),
+                0,
+                0,
+            )));
         }
         let step = case.steps.iter().enumerate().find_map(|(index, step)| {
             let need = step.action.need().filter(|need| !self.is_there(*need))?;
@@ -95,7 +110,7 @@ fn unsaid(need: Need, message: String) -> Failure {
 
 fn reason(need: Need) -> Reason {
     match need {
-        Need::Ha => Reason::ConfigInvalid,
+        Need::Ha | Need::Registry => Reason::ConfigInvalid,
         Need::Savepoints => Reason::StatePathMissing,
         Need::Python => Reason::ImageUnavailable,
     }
@@ -107,6 +122,7 @@ fn cure(need: Need) -> &'static str {
         Need::Ha => "flink: {state: {high_availability: true}}",
         Need::Savepoints => "flink: {state: {volume: node}}",
         Need::Python => "session: {python: true}",
+        Need::Registry => "schema_registry: {enabled: true}",
     }
 }
 
@@ -120,13 +136,16 @@ fn missing(need: Need) -> &'static str {
              `execution.checkpointing.dir`"
         }
         Need::Python => "the image of the session cluster has no Python",
+        Need::Registry => {
+            "there is no schema registry, which its `format: avro-confluent` or `${registry.url}` asks for"
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Action, Part, Step};
+    use crate::config::{Action, Expectation, Part, RecordFormat, Step};
     use crate::e2e::tests::plain_case;
 
     fn killing(needs: Vec<Need>) -> Case {
@@ -141,6 +160,43 @@ mod tests {
             needs,
             ..plain_case()
         }
+    }
+
+    #[test]
+    fn a_case_that_uses_a_registry_needs_one() {
+        let format = RecordFormat::AvroConfluent(None);
+        let of_format = |needs| {
+            let expect = vec![Expectation {
+                format: format.clone(),
+                ..Expectation::default()
+            }];
+            Case {
+                needs,
+                expect,
+                ..plain_case()
+            }
+        };
+        let Some(Lack::Unsaid(failure)) = Has::default().lack(&of_format(Vec::new())) else {
+            panic!("it is an error");
+        };
+        assert!(
+            failure.next_steps()[0].contains("schema_registry: {enabled: true}"),
+            "{failure:?}"
+        );
+        let said = Has::default().lack(&of_format(vec![Need::Registry]));
+        assert!(
+            matches!(said, Some(Lack::Said(why)) if why.starts_with("needs registry: there is no schema registry"))
+        );
+        let there = Has {
+            registry: true,
+            ..Has::default()
+        };
+        assert!(there.lack(&of_format(vec![Need::Registry])).is_none());
+        let by_name = Case {
+            program: CaseProgram::sql("a.sql", "-- ${registry.url}\nSELECT '${registry.url}'"),
+            ..plain_case()
+        };
+        assert!(by_name.uses_registry() && !plain_case().uses_registry());
     }
 
     #[test]

@@ -16,12 +16,13 @@ use super::names::run_id;
 use super::needs::{self, Has, Lack};
 use super::report::{CaseReport, Summary};
 use super::schedule::{Planned, Shared, all, blank, emit, report};
-use crate::config::Case;
+use crate::config::{Addresses, Case};
 use crate::container::Engine;
 use crate::diag::{Failure, Reason, Result};
 use crate::event::{EventKind, EventSink, Verdict};
 use crate::flink::Rest;
 use crate::kafka::TopicClient;
+use crate::schema_registry::Registry;
 
 /// More cases than that side by side only wait for each other.
 const MOST: usize = 16;
@@ -47,12 +48,29 @@ pub struct Target {
     pub kafka_local: String,
     /// Kafka's address in the cluster, which `${kafka.bootstrap}` stands for.
     pub kafka_internal: String,
+    /// The schema registry, if there is one: its namespace, and its address in the cluster, which `${registry.url}` stands
+    /// for.
+    pub registry: Option<(String, String)>,
 }
 
 impl Target {
     /// Flink's REST interface of the session cluster.
     pub(super) fn rest(&self) -> Rest {
         Rest::new(self.client.clone(), &self.namespace, &self.session)
+    }
+
+    /// The API of the schema registry.
+    pub(super) fn schema_registry(&self) -> Option<Registry> {
+        let (namespace, _) = self.registry.as_ref()?;
+        Some(Registry::new(self.client.clone(), namespace))
+    }
+
+    /// What scripts find by names.
+    pub(crate) fn addresses(&self) -> Addresses<'_> {
+        Addresses {
+            kafka: Some(&self.kafka_internal),
+            registry: self.registry.as_ref().map(|(_, url)| url.as_str()),
+        }
     }
 }
 

@@ -190,7 +190,7 @@ async fn one(planned: Planned, number: usize, shared: &Shared) -> Ran {
         &planned.title,
         &shared.run,
         number + 1,
-        &target.kafka_internal,
+        target.addresses(),
     );
     let prepared = match prepared {
         Ok(prepared) => Arc::new(prepared),

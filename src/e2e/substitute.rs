@@ -1,9 +1,9 @@
-//! `${topic.NAME}` and `${kafka.bootstrap}` in a case's SQL script.
+//! `${topic.NAME}`, `${kafka.bootstrap}` and `${registry.url}` in a case's SQL script.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Action, Case, HookAction};
+use crate::config::{Action, Addresses, Case, HookAction, REGISTRY_URL};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql::placeholders;
 
@@ -40,14 +40,15 @@ impl Script {
 /// # Errors
 /// [`Reason::SqlInvalid`] at the place of a `${…}` that is not known or not closed; [`Reason::CaseInvalid`] for a
 /// topic of the case that the script never names: its records would say nothing about the script.
+/// [`Reason::ConfigInvalid`] at what the environment has not.
 pub(crate) fn substitute_all(
     case: &Case,
-    bootstrap: &str,
+    addresses: Addresses<'_>,
     topic: impl Fn(&str) -> String,
 ) -> Result<(Script, Vec<(PathBuf, Script)>)> {
     let mut named = BTreeSet::new();
     let program = &case.program;
-    let first = put_in(case, (program.script(), program.file()), bootstrap, &topic, &mut named)?;
+    let first = put_in(case, (program.script(), program.file()), addresses, &topic, &mut named)?;
     let of_steps = case.steps.iter().filter_map(|step| match &step.action {
         Action::Upgrade { sql, sql_file } => Some((sql, sql_file)),
         _ => None,
@@ -59,7 +60,7 @@ pub(crate) fn substitute_all(
     });
     let mut others = Vec::new();
     for (sql, file) in of_steps.chain(of_hooks) {
-        let script = put_in(case, (sql, file), bootstrap, &topic, &mut named)?;
+        let script = put_in(case, (sql, file), addresses, &topic, &mut named)?;
         others.push((file.clone(), script));
     }
     let in_args = |topic: &str| program.args().iter().any(|arg| arg.contains(&placeholder_of(topic)));
@@ -84,9 +85,10 @@ fn placeholder_of(topic: &str) -> String {
 }
 
 /// What a program is given, with everything put in.
-pub(super) fn args(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Vec<String> {
+pub(super) fn args(case: &Case, addresses: Addresses<'_>, topic: impl Fn(&str) -> String) -> Vec<String> {
     let put = |arg: &String| {
-        let arg = arg.replace("${kafka.bootstrap}", bootstrap);
+        let arg = arg.replace("${kafka.bootstrap}", addresses.kafka.unwrap_or_default());
+        let arg = arg.replace("${registry.url}", addresses.registry.unwrap_or_default());
         let topics = case.topics().into_iter();
         topics.fold(arg, |arg, name| arg.replace(&placeholder_of(name), &topic(name)))
     };
@@ -97,15 +99,15 @@ pub(super) fn args(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String)
 ///
 /// # Errors
 /// As [`substitute_all`].
-pub(crate) fn substitute(case: &Case, bootstrap: &str, topic: impl Fn(&str) -> String) -> Result<Script> {
-    substitute_all(case, bootstrap, topic).map(|(script, _)| script)
+pub(crate) fn substitute(case: &Case, addresses: Addresses<'_>, topic: impl Fn(&str) -> String) -> Result<Script> {
+    substitute_all(case, addresses, topic).map(|(script, _)| script)
 }
 
 /// Puts the names into one script; those of topics that it has are added to `named`.
 fn put_in(
     case: &Case,
     (sql, sql_file): (&str, &Path),
-    bootstrap: &str,
+    addresses: Addresses<'_>,
     topic: &impl Fn(&str) -> String,
     named: &mut BTreeSet<String>,
 ) -> Result<Script> {
@@ -129,20 +131,24 @@ fn put_in(
         if let Some((name, placeholder, end)) = name.and_then(|(name, p)| Some((name, p, name.find('}')?))) {
             let name = &name[..end];
             let var = name.strip_prefix("var.").and_then(|name| case.vars.get(name));
-            let value = match name.strip_prefix("topic.") {
-                _ if name == "kafka.bootstrap" => bootstrap.to_owned(),
-                None if var.is_some() => placeholder.spell(var.map_or("", String::as_str)),
-                Some(asked) if topics.contains(asked) => {
+            let value = match (addresses.of(name), name.strip_prefix("topic.")) {
+                (Some(address), _) => {
+                    let address = address.ok_or_else(|| lacking(name).at(sql_file, line, column))?;
+                    address.to_owned()
+                }
+                (None, None) if var.is_some() => placeholder.spell(var.map_or("", String::as_str)),
+                (None, Some(asked)) if topics.contains(asked) => {
                     named.insert(asked.to_owned());
                     topic(asked)
                 }
-                Some(asked) => {
+                (None, Some(asked)) => {
                     let message = format!("`${{{name}}}`: the case has no topic `{asked}` under given or expect");
                     return Err(suggest(invalid(message), asked, &topics, "${topic.", "}"));
                 }
-                None => {
-                    let message =
-                        format!("`${{{name}}}` is not known: there are ${{topic.NAME}} and ${{kafka.bootstrap}}");
+                (None, None) => {
+                    let message = format!(
+                        "`${{{name}}}` is not known: there are ${{topic.NAME}}, ${{kafka.bootstrap}} and ${{registry.url}}"
+                    );
                     return Err(invalid(message));
                 }
             };
@@ -155,7 +161,11 @@ fn put_in(
             continue;
         }
         let line_end = rest.find('\n').unwrap_or(rest.len());
-        if ["${topic.", "${kafka."].iter().any(|open| rest.starts_with(open)) && !rest[..line_end].contains('}') {
+        if ["${topic.", "${kafka.", "${registry."]
+            .iter()
+            .any(|open| rest.starts_with(open))
+            && !rest[..line_end].contains('}')
+        {
             return Err(invalid("`${` without `}`".to_owned()));
         }
         script.text.push(c);
@@ -167,6 +177,19 @@ fn put_in(
         }
     }
     Ok(script)
+}
+
+/// The environment has not what a name stands for.
+fn lacking(name: &str) -> Failure {
+    let (what, cure) = match name {
+        REGISTRY_URL => ("schema registry", "schema_registry: {enabled: true}"),
+        _ => ("Kafka", "kafka: {enabled: true}"),
+    };
+    let failure = Failure::new(
+        Reason::ConfigInvalid,
+        format!("`${{{name}}}`: the profile has no {what}"),
+    );
+    failure.next(format!("set `{cure}` in the profile, then `dev up`"))
 }
 
 fn suggest(failure: Failure, asked: &str, known: &BTreeSet<&str>, before: &str, after: &str) -> Failure {
@@ -208,7 +231,11 @@ mod tests {
     }
 
     fn put_in(sql: &str) -> Result<Script> {
-        substitute(&case(sql), "kafka:9092", |t| format!("dev-ab12cd34-1-{t}"))
+        let kafka = Addresses {
+            kafka: Some("kafka:9092"),
+            registry: None,
+        };
+        substitute(&case(sql), kafka, |t| format!("dev-ab12cd34-1-{t}"))
     }
 
     #[test]
@@ -245,7 +272,7 @@ mod tests {
         let mut case = case("${topic.orders}${topic.totals} WHERE n > ${var.least} AND name = '${var.name}' --");
         let vars = [("least", "3"), ("name", "O'Hara")];
         case.vars = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let script = substitute(&case, "k", str::to_owned).unwrap();
+        let script = substitute(&case, Addresses::default(), str::to_owned).unwrap();
         assert_eq!(script.text, "orderstotals WHERE n > 3 AND name = 'O''Hara' --");
     }
 
@@ -268,6 +295,23 @@ mod tests {
             put_in("${topic.orders\n}").unwrap_err().to_string(),
             "c.sql:1:1: `${` without `}`"
         );
+    }
+
+    #[test]
+    fn the_registrys_address_is_put_in_where_there_is_one() {
+        let sql = "${topic.orders}${topic.totals} '${registry.url}'";
+        let registry = Addresses {
+            kafka: None,
+            registry: Some("http://registry"),
+        };
+        let script = substitute(&case(sql), registry, str::to_owned).unwrap();
+        assert_eq!(script.text, "orderstotals 'http://registry'");
+        let failure = put_in(sql).unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "c.sql:1:33: `${registry.url}`: the profile has no schema registry"
+        );
+        assert!(failure.next_steps()[0].contains("schema_registry: {enabled: true}"));
     }
 
     #[test]

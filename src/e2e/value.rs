@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
+use crate::avro::AvroSchema;
 use crate::config::{FORMS, Json, RecordFormat, bytes as bytes_of, csv, text_of as text};
+use crate::schema_registry::framed;
 
 /// What bytes of a key say: JSON where they are JSON, else their text; `Null` without any.
 pub(super) fn decode(bytes: Option<&[u8]>) -> Json {
@@ -31,7 +33,19 @@ pub(super) fn decode_as(bytes: Option<&[u8]>, format: &RecordFormat) -> Json {
         RecordFormat::Raw => text(raw),
         RecordFormat::Avro(schema) => schema.decode(raw).map_or_else(|_| text(raw), plain),
         RecordFormat::Csv(columns) => row(raw, columns),
+        // as [`in_json`] has put it: its forms are forms
+        RecordFormat::AvroConfluent(_) => Json::from_slice(raw).unwrap_or_else(|_| text(raw)),
     }
+}
+
+/// Bytes of `format: avro-confluent` as JSON. `written` is the schema that a value was written with, and its encoding;
+/// `reader` is the one that it is seen as, where that is another one. What cannot be read is a text.
+pub(super) fn in_json(raw: &[u8], written: Option<(&AvroSchema, &[u8])>, reader: Option<&AvroSchema>) -> Bytes {
+    let value = written.and_then(|(writer, encoded)| match reader {
+        Some(reader) => reader.decode_from(writer, encoded).ok(),
+        None => writer.decode(encoded).ok(),
+    });
+    value.map_or_else(|| text(raw), plain).to_string().into()
 }
 
 /// What one line of comma-separated values says.
@@ -103,6 +117,20 @@ pub(super) fn encode(value: &Json, format: &RecordFormat, first: &Json) -> Optio
         // one that the schema does not take was refused when the case was read
         (RecordFormat::Avro(schema), other) => Some(schema.encode(other).map_or_else(|_| json(other), Bytes::from)),
         (_, other) => encode_key(other),
+    }
+}
+
+/// The bytes that a value of a case is produced as, behind the id of its schema; `None` for `null`.
+pub(super) fn encode_registered(value: &Json, schema: &AvroSchema, id: u32) -> Option<Bytes> {
+    match value {
+        Json::Null => None,
+        other if bytes_of(other).is_some() => Some(json(other)),
+        // one that the schema does not take was refused when the case was read
+        other => Some(
+            schema
+                .encode(other)
+                .map_or_else(|_| json(other), |bytes| framed(id, &bytes).into()),
+        ),
     }
 }
 

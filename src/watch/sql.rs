@@ -23,7 +23,7 @@ const RUNS: Duration = Duration::from_secs(120);
 /// A script that runs as a session job, again on each change.
 ///
 /// `${topic.NAME}` is the topic `NAME` itself, which is made if it is not there and stays; `${kafka.bootstrap}` is the
-/// broker as jobs reach it.
+/// broker as jobs reach it, `${registry.url}` the schema registry.
 pub struct SqlJob {
     file: PathBuf,
     shown: String,
@@ -102,7 +102,7 @@ impl SqlJob {
             within: RUNS,
             ..Case::default()
         };
-        let script = substitute(&case, &self.target.kafka_internal, str::to_owned)?;
+        let script = substitute(&case, self.target.addresses(), str::to_owned)?;
         let topics = topics.into_iter().map(|name| Topic { name, partitions: 1 }).collect();
         Ok((script, topics))
     }

@@ -23,7 +23,7 @@ impl Reader<'_> {
             };
             if let Some(Form::Long(long)) = raw.expect.get(&entry.key) {
                 problems.extend(said(entry, long, &mut expectation).err());
-                match self.record_format(entry, long.format, &long.columns) {
+                match self.record_format(entry, long.format, &long.columns, Side::Expected) {
                     Ok(format) => expectation.format = format,
                     Err(failure) => problems.push(failure),
                 }
@@ -81,7 +81,7 @@ impl Reader<'_> {
                 Some(RawForbid::Long(long))
                     if long.format.is_some() || !long.columns.is_empty() || entry.node.entry("schema").is_some() =>
                 {
-                    self.record_format(entry, long.format, &long.columns)
+                    self.record_format(entry, long.format, &long.columns, Side::Expected)
                 }
                 _ => self.format_of(raw, &entry.key),
             };
@@ -89,6 +89,16 @@ impl Reader<'_> {
                 problems.push(failure);
                 RecordFormat::Json
             });
+            let elsewhere = self.format_of(raw, &entry.key).unwrap_or_default();
+            let registered = |format: &RecordFormat| matches!(format, RecordFormat::AvroConfluent(_));
+            if raw.expect.contains_key(&entry.key) && registered(&format) != registered(&elsewhere) {
+                // its values are put into JSON once, for all that looks at them
+                let message = format!(
+                    "topic `{}` is expected in another format: `avro-confluent` is that of both",
+                    entry.key
+                );
+                problems.push(entry.node.locate("format").failure(Reason::CaseInvalid, message));
+            }
             if records.as_ref().is_some_and(Vec::is_empty) {
                 let message = format!("an empty list forbids nothing in topic `{}`", entry.key);
                 let failure = entry.place.failure(Reason::CaseInvalid, message);
@@ -109,7 +119,7 @@ impl Reader<'_> {
         let of = |part: &str, format, columns: &[String]| {
             let entry = self.tree.get(part).and_then(|part| part.entry(topic));
             entry.map_or(Ok(RecordFormat::Json), |entry| {
-                self.record_format(entry, format, columns)
+                self.record_format(entry, format, columns, Side::Expected)
             })
         };
         match (raw.expect.get(topic), raw.given.get(topic)) {

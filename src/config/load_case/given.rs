@@ -25,7 +25,7 @@ impl Reader<'_> {
             let partitions = long.and_then(|long| long.partitions).unwrap_or(1);
             problems.extend(partitions_of(entry, partitions).err());
             let format = long.map_or(Ok(RecordFormat::Json), |l| {
-                self.record_format(entry, l.format, &l.columns)
+                self.record_format(entry, l.format, &l.columns, Side::Given)
             });
             let format = format.unwrap_or_else(|failure| {
                 problems.push(failure);
@@ -99,7 +99,9 @@ fn sendable(written: &Written, partitions: u32, format: &RecordFormat) -> Result
         (RecordFormat::Raw, Json::Map(_) | Json::List(_)) if bytes(value).is_none() => {
             wrong("a record of `format: raw` is a text".to_owned())
         }
-        (RecordFormat::Avro(schema), value) if bytes(value).is_none() && !value.is_null() => {
+        (RecordFormat::Avro(schema) | RecordFormat::AvroConfluent(Some(schema)), value)
+            if bytes(value).is_none() && !value.is_null() =>
+        {
             schema.encode(value).map_or_else(wrong, |_| Ok(()))
         }
         _ => Ok(()),

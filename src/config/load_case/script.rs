@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Reader;
+use crate::config::addresses::REGISTRY_URL;
 use crate::config::program::CaseProgram;
 use crate::config::source::{Place, Source};
 use crate::config::words::{listed, nearest};
@@ -36,6 +37,7 @@ impl Reader<'_> {
         topics.extend(steps.iter().filter_map(|step| step.get("feed")).flat_map(Node::entries));
         let mut known: Vec<String> = topics.iter().map(|entry| format!("topic.{}", entry.key)).collect();
         known.push("kafka.bootstrap".to_owned());
+        known.push(REGISTRY_URL.to_owned());
         known.extend(self.vars.keys().map(|name| format!("var.{name}")));
         known.dedup();
         let found: Vec<_> = scripts

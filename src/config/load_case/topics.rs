@@ -64,6 +64,7 @@ impl Reader<'_> {
         entry: &Entry,
         format: Option<RawFormat>,
         columns: &[String],
+        side: Side,
     ) -> Result<RecordFormat> {
         let stray = |key: &str, of: &str| {
             let place = entry.node.locate(key);
@@ -72,23 +73,32 @@ impl Reader<'_> {
         if !columns.is_empty() && format != Some(RawFormat::Csv) {
             return stray("columns", "csv");
         }
-        if entry.node.entry("schema").is_some() && format != Some(RawFormat::Avro) {
-            return stray("schema", "avro");
+        let with_schema = matches!(format, Some(RawFormat::Avro | RawFormat::AvroConfluent));
+        let said = entry.node.entry("schema");
+        if said.is_some() && !with_schema {
+            return stray("schema", "avro` and `avro-confluent");
         }
         Ok(match format {
             Some(RawFormat::Csv) => RecordFormat::Csv(columns.to_vec()),
-            Some(RawFormat::Avro) => RecordFormat::Avro(self.avro_schema(entry)?),
+            Some(RawFormat::Avro) => RecordFormat::Avro(self.avro_schema(entry, "avro")?),
+            // what is read tells its schema itself
+            Some(RawFormat::AvroConfluent) if said.is_none() && matches!(side, Side::Expected) => {
+                RecordFormat::AvroConfluent(None)
+            }
+            Some(RawFormat::AvroConfluent) => {
+                RecordFormat::AvroConfluent(Some(self.avro_schema(entry, "avro-confluent")?))
+            }
             Some(RawFormat::Raw) => RecordFormat::Raw,
             Some(RawFormat::Json) | None => RecordFormat::Json,
         })
     }
 
     /// The schema of a topic's values: the one that stands there, or that of the file.
-    fn avro_schema(&self, entry: &Entry) -> Result<AvroSchema> {
+    fn avro_schema(&self, entry: &Entry, format: &str) -> Result<AvroSchema> {
         let Some(said) = entry.node.entry("schema") else {
             let place = entry.node.locate("format");
             return Err(place
-                .failure(Reason::CaseInvalid, "`format: avro` needs a schema")
+                .failure(Reason::CaseInvalid, format!("`format: {format}` needs a schema"))
                 .next("schema: FILE.avsc, or the schema itself"));
         };
         let Some(name) = said.node.spelling() else {

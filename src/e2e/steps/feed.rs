@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::case::{interrupted, messages};
+use super::super::case::interrupted;
 use super::super::case_step::CaseStep;
 use super::Stage;
 use crate::config::Feed;
@@ -64,16 +64,15 @@ impl Feeds {
     /// # Errors
     /// What Kafka answers.
     pub(super) async fn start(&mut self, stage: &Stage<'_>, number: usize, feeds: &[Feed]) -> Result<String> {
-        let names = &stage.prepared.names;
         let (paced, at_once): (Vec<_>, Vec<_>) = feeds.iter().partition(|feed| feed.rate.is_some());
         let mut told = Vec::new();
         if !at_once.is_empty() {
-            let records = messages(names, at_once.iter().map(|feed| &feed.given));
+            let records = stage.prepared.messages(at_once.iter().map(|feed| &feed.given));
             told.push(format!("{} acknowledged", stage.kafka.produce(records).await?));
         }
         for feed in paced {
             let Some(rate) = feed.rate else { continue };
-            let records = messages(names, std::iter::once(&feed.given));
+            let records = stage.prepared.messages(std::iter::once(&feed.given));
             let records = records.into_iter().map(|(topic, all)| (topic, all.collect())).collect();
             let title = format!("feeding {}", feed.given.topic);
             let id = format!("feed-{}", feed.given.topic);

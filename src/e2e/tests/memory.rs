@@ -50,7 +50,10 @@ fn compare() {
     write(dir.path());
     let case = Case::load(&dir.path().join("large.test.yaml")).unwrap();
     let names = Names::new("run", 1, &case.name);
-    let sent: usize = messages(&names, &case.given).into_values().map(Iterator::count).sum();
+    let sent: usize = messages(&names, &case.given, None)
+        .into_values()
+        .map(Iterator::count)
+        .sum();
     assert_eq!(sent, RECORDS as usize);
     let mut board = Board::new(case.expect[0].clone());
     for i in (0..RECORDS).rev() {

@@ -104,6 +104,7 @@ impl World {
             kafka_local: broker.bootstrap_servers(),
             nodes: Vec::new(),
             kafka_internal: "kafka:9092".to_owned(),
+            registry: None,
         };
         let (events, seen) = EventSink::channel();
         Self {

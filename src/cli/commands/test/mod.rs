@@ -20,6 +20,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::e2e::{self, RunOptions, Selection, Summary, Target};
 use crate::environment::{self, Context};
 use crate::event::{EventKind, EventSink};
+use crate::schema_registry;
 use args::{TestArgs, TestCommand};
 
 /// Runs of which evidence is kept; older ones are removed.
@@ -387,5 +388,6 @@ pub(super) async fn target_of_ready(context: &Context) -> Result<Target> {
         nodes: nodes.into_iter().map(|node| node.name).collect(),
         kafka_local: local.address.clone(),
         kafka_internal: internal.address.clone(),
+        registry: schema_registry::url(profile).map(|url| (profile.kafka.namespace.clone(), url)),
     })
 }
