@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use super::manifest::{container, name_builds};
-use super::ready::{EVERY, Patience, rolled_out};
+use super::ready::{EVERY, Patience, done, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::diag::Result;
 use crate::engine::{Done, StepCx};
@@ -108,10 +108,6 @@ impl Component for CertManager {
         format!("cert-manager {}", self.version)
     }
 
-    fn needs(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
     }
@@ -139,10 +135,6 @@ impl Component for CertManager {
             }
         })
         .await?;
-        Ok(if report.changed.is_empty() {
-            Done::Unchanged(seen)
-        } else {
-            Done::Changed(seen)
-        })
+        Ok(done(&report, seen))
     }
 }

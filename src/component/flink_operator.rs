@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::manifest::{container, document, documents, name_builds, rename_namespace};
-use super::ready::{EVERY, Patience, rolled_out};
+use super::ready::{EVERY, Patience, done, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::{Failure, Reason, Result};
@@ -222,11 +222,7 @@ impl Component for FlinkOperator {
         .await?;
         self.reconciles(client, RECONCILES, &waiting).await?;
         let evidence = format!("{seen}; a FlinkDeployment is accepted and taken up");
-        Ok(if report.changed.is_empty() {
-            Done::Unchanged(evidence)
-        } else {
-            Done::Changed(evidence)
-        })
+        Ok(done(&report, evidence))
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::manifest::{container, document, documents, name_builds, rename_namespace, set_env};
-use super::ready::{EVERY, Patience, rolled_out};
+use super::ready::{EVERY, Patience, done, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::Result;
@@ -68,10 +68,6 @@ impl Component for Kafka {
         format!("Kafka {}", self.version)
     }
 
-    fn needs(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
     }
@@ -101,10 +97,6 @@ impl Component for Kafka {
             }
         })
         .await?;
-        Ok(if report.changed.is_empty() {
-            Done::Unchanged(seen)
-        } else {
-            Done::Changed(seen)
-        })
+        Ok(done(&report, seen))
     }
 }

@@ -49,7 +49,9 @@ pub trait Component: Send + Sync {
     fn title(&self) -> String;
 
     /// Ids of the components that must work before this one is installed.
-    fn needs(&self) -> &'static [&'static str];
+    fn needs(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Its objects, as they are applied.
     fn objects(&self) -> Vec<Value>;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::diag::{Failure, Reason, Result};
-use crate::kube::{PodProblem, Seen, get, pods, text, with_log};
+use crate::engine::Done;
+use crate::kube::{ApplyReport, PodProblem, Seen, get, pods, text, with_log};
 
 /// How often a fact is looked at.
 pub(super) const EVERY: Duration = Duration::from_millis(100);
@@ -112,4 +113,13 @@ pub(super) async fn last_warning(client: &Client, namespace: &str, kind: &str, n
     let last = events.iter().max_by_key(|e| text(e, "/lastTimestamp").to_owned());
     last.map(|e| format!("event {}: {}", text(e, "/reason"), text(e, "/message")))
         .unwrap_or_default()
+}
+
+/// What a component's installation has done, with what was seen of it.
+pub(super) fn done(report: &ApplyReport, seen: String) -> Done {
+    if report.changed.is_empty() {
+        Done::Unchanged(seen)
+    } else {
+        Done::Changed(seen)
+    }
 }

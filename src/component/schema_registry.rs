@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::manifest::{container, document, documents, name_builds, rename_namespace, set_env};
-use super::ready::{EVERY, Patience, rolled_out};
+use super::ready::{EVERY, Patience, done, rolled_out};
 use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::Result;
@@ -76,10 +76,6 @@ impl Component for SchemaRegistry {
         format!("schema registry {}", self.version)
     }
 
-    fn needs(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
     }
@@ -106,10 +102,6 @@ impl Component for SchemaRegistry {
             Ok(Seen::NotYet(if pods.starts_with("pod ") { pods } else { reason }))
         })
         .await?;
-        Ok(if report.changed.is_empty() {
-            Done::Unchanged(seen)
-        } else {
-            Done::Changed(seen)
-        })
+        Ok(done(&report, seen))
     }
 }

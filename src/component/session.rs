@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::manifest::{BUILDS, document, documents, name_builds};
-use super::ready::{EVERY, Patience, last_warning};
+use super::ready::{EVERY, Patience, done, last_warning};
 use super::{Component, Probe, probe_with};
 use crate::config::{Profile, Resources};
 use crate::diag::{Failure, Reason, Result};
@@ -200,10 +200,6 @@ impl Component for SessionCluster {
     }
 
     /// None: the resource is applied as soon as its kind is served, and the operator finds it when it starts.
-    fn needs(&self) -> &'static [&'static str] {
-        &[]
-    }
-
     fn objects(&self) -> Vec<Value> {
         self.objects.clone()
     }
@@ -245,10 +241,6 @@ impl Component for SessionCluster {
             }))
         })
         .await?;
-        Ok(if report.changed.is_empty() {
-            Done::Unchanged(seen)
-        } else {
-            Done::Changed(seen)
-        })
+        Ok(done(&report, seen))
     }
 }
