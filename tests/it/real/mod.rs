@@ -13,6 +13,7 @@ mod lifecycle;
 mod machine;
 mod mutants;
 mod python;
+mod registry;
 mod state;
 mod steps;
 mod topics;
