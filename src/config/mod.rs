@@ -2,6 +2,7 @@
 //! a whole before anything is created.
 
 mod addresses;
+mod avro_draft;
 mod case;
 mod check;
 pub(crate) mod csv;

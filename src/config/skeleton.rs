@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::avro_draft;
 use super::flow::flow;
 use super::json::Json;
 use super::source::{Place, Source};
@@ -93,6 +94,8 @@ struct Topic {
     /// It holds the last row of each key.
     upsert: bool,
     format: Option<&'static str>,
+    /// Of what is in Avro.
+    schema: Option<Json>,
     columns: Vec<String>,
     /// Two records in their written form.
     records: Vec<Json>,
@@ -111,6 +114,8 @@ impl Topic {
             "json" => None,
             "csv" => Some("csv"),
             "raw" => Some("raw"),
+            "avro" => Some("avro"),
+            "avro-confluent" => Some("avro-confluent"),
             change if CHANGES.contains(&change) => None,
             other => {
                 return Err(format!(
@@ -125,12 +130,19 @@ impl Topic {
             _ => Vec::new(),
         };
         let given = !table.written;
+        // the registry knows that of what a job writes
+        let schema = match kind {
+            Some("avro") => Some(shape.avro()),
+            Some("avro-confluent") if given => Some(shape.avro()),
+            _ => None,
+        };
         Ok(Self {
             name: name.to_owned(),
             written: table.written,
             read: table.read,
             upsert,
             format: kind,
+            schema,
             columns,
             records: (1..=2).map(|n| shape.record(n, given)).collect(),
             close: table
@@ -153,6 +165,8 @@ struct Shape<'a> {
     format: &'a str,
     iso: bool,
     metadata: Vec<&'a Column>,
+    /// The columns of its primary key, which are never NULL.
+    primary: &'a [String],
 }
 
 impl<'a> Shape<'a> {
@@ -187,7 +201,14 @@ impl<'a> Shape<'a> {
                 .iter()
                 .filter(|column| column.metadata.is_some())
                 .collect(),
+            primary: &table.key,
         }
+    }
+
+    fn avro(&self) -> Json {
+        let required = |column: &Column| column.not_null || self.primary.contains(&column.name);
+        let columns = self.values.iter();
+        avro_draft::schema(columns.map(|column| (column.name.as_str(), column.of.as_str(), required(column))))
     }
 
     fn sample(&self, column: &Column, n: i64) -> Json {
@@ -305,7 +326,7 @@ fn sample(name: &str, of: &str, n: i64, iso: bool) -> Json {
 }
 
 /// What stands between the outer brackets of a type, parted by commas.
-fn inner<'a>(of: &'a str, word: &str) -> Vec<&'a str> {
+pub(super) fn inner<'a>(of: &'a str, word: &str) -> Vec<&'a str> {
     let rest = of.get(word.len()..).unwrap_or_default().trim();
     let Some(rest) = rest
         .get(1..)
@@ -373,6 +394,9 @@ fn part(out: &mut String, topic: &Topic, records: &[Json], more: &[String]) {
     if let Some(format) = topic.format {
         lines.push(format!("format: {format}"));
     }
+    if let Some(schema) = &topic.schema {
+        lines.push(format!("schema: {}", flow(schema)));
+    }
     if !topic.columns.is_empty() {
         let columns = topic.columns.iter().map(|column| Json::from(column.as_str())).collect();
         lines.push(format!("columns: {}", flow(&Json::List(columns))));
@@ -413,6 +437,25 @@ mod tests {
         format!(
             "CREATE TABLE {name} ({columns}) WITH ('topic' = '${{topic.{name}}}', 'properties.bootstrap.servers' = '${{kafka.bootstrap}}', {more});\n"
         )
+    }
+
+    #[test]
+    fn a_table_in_avro_has_a_schema_that_its_records_suit() {
+        let columns = "id BIGINT NOT NULL, name STRING, price DECIMAL(10, 2), day DATE, at TIME(3), placed TIMESTAMP(3), \
+             ok BOOLEAN, raw BYTES, tags ARRAY<STRING NOT NULL>, counts MAP<STRING, INT>, bag MULTISET<STRING>, \
+             r ROW<a INT NOT NULL, s ROW<d DOUBLE>>, PRIMARY KEY (name) NOT ENFORCED";
+        let script = table("orders", columns, "'connector' = 'kafka', 'format' = 'avro'")
+            + &table(
+                "totals",
+                "n BIGINT",
+                "'connector' = 'kafka', 'value.format' = 'avro-confluent'",
+            )
+            + "INSERT INTO totals SELECT COUNT(*) FROM orders;";
+        let text = made(&script).unwrap();
+        insta::assert_snapshot!(text);
+        // records are checked by the schema when a case is read
+        Case::parse(Path::new("job.test.yaml"), &text, &[("job.sql", &script)])
+            .unwrap_or_else(|f| panic!("{f}\n{text}"));
     }
 
     #[test]

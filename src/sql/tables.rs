@@ -34,6 +34,8 @@ pub struct Column {
     pub name: String,
     /// Its type as it is written, blanks collapsed, e.g. `DECIMAL(10, 2)`.
     pub of: String,
+    /// Whether `NOT NULL` is said of it.
+    pub not_null: bool,
     /// For metadata: its key, and whether it is only read.
     pub metadata: Option<(String, bool)>,
 }
@@ -262,6 +264,7 @@ impl<'a> Reader<'a> {
         table.columns.push(Column {
             name,
             of: self.spelt(from + 1, end),
+            not_null: (end..to).any(|at| self.words(at, &["NOT", "NULL"])),
             metadata,
         });
     }
