@@ -1,6 +1,5 @@
 //! cert-manager, from the manifests of its release, with small requests and a quick start.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::kube::Client;
@@ -8,9 +7,9 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::manifest::{container, name_builds};
+use super::Component;
+use super::manifest::container;
 use super::ready::{EVERY, Patience, done, rolled_out};
-use super::{Component, Probe, probe_with};
 use crate::diag::Result;
 use crate::engine::{Done, StepCx};
 use crate::kube::{Seen, apply_within, dry_run_or_reason, text, until};
@@ -43,16 +42,6 @@ impl CertManager {
             deployments,
             objects,
         }
-    }
-
-    async fn look(&self, client: &Client) -> Result<Seen<String>> {
-        let looks = self.deployments.iter().map(|name| rolled_out(client, NAMESPACE, name));
-        for seen in try_join_all(looks).await? {
-            if let Seen::NotYet(reason) = seen {
-                return Ok(Seen::NotYet(reason));
-            }
-        }
-        accepted(client).await
     }
 }
 
@@ -108,16 +97,22 @@ impl Component for CertManager {
         format!("cert-manager {}", self.version)
     }
 
-    fn objects(&self) -> Vec<Value> {
-        self.objects.clone()
+    fn manifest(&self) -> &Vec<Value> {
+        &self.objects
     }
 
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
-        name_builds(&mut self.objects, ids);
+    fn manifest_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.objects
     }
 
-    async fn probe(&self, client: &Client) -> Result<Probe> {
-        probe_with(client, &self.objects, self.look(client)).await
+    async fn look(&self, client: &Client) -> Result<Seen<String>> {
+        let looks = self.deployments.iter().map(|name| rolled_out(client, NAMESPACE, name));
+        for seen in try_join_all(looks).await? {
+            if let Seen::NotYet(reason) = seen {
+                return Ok(Seen::NotYet(reason));
+            }
+        }
+        accepted(client).await
     }
 
     async fn install(&self, client: &Client, cx: &StepCx) -> Result<Done> {

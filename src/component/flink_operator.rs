@@ -8,9 +8,9 @@ use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::manifest::{container, document, documents, name_builds, rename_namespace};
+use super::Component;
+use super::manifest::{container, document, documents, rename_namespace};
 use super::ready::{EVERY, Patience, done, rolled_out};
-use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
@@ -125,10 +125,6 @@ impl FlinkOperator {
         }
     }
 
-    async fn look(&self, client: &Client) -> Result<Seen<String>> {
-        rolled_out(client, &self.namespace, NAME).await
-    }
-
     /// A FlinkDeployment that the operator takes for a probe of itself: it reconciles it without starting anything.
     fn canary(&self) -> Value {
         json!({
@@ -181,16 +177,16 @@ impl Component for FlinkOperator {
         if self.webhook { &["cert-manager"] } else { &[] }
     }
 
-    fn objects(&self) -> Vec<Value> {
-        self.objects.clone()
+    fn manifest(&self) -> &Vec<Value> {
+        &self.objects
     }
 
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
-        name_builds(&mut self.objects, ids);
+    fn manifest_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.objects
     }
 
-    async fn probe(&self, client: &Client) -> Result<Probe> {
-        probe_with(client, &self.objects, self.look(client)).await
+    async fn look(&self, client: &Client) -> Result<Seen<String>> {
+        rolled_out(client, &self.namespace, NAME).await
     }
 
     async fn install(&self, client: &Client, cx: &StepCx) -> Result<Done> {

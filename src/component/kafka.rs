@@ -1,15 +1,14 @@
 //! One Kafka broker (KRaft, its own controller), reachable in the cluster and from this machine.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::manifest::{container, document, documents, name_builds, rename_namespace, set_env};
+use super::Component;
+use super::manifest::{container, document, documents, rename_namespace, set_env};
 use super::ready::{EVERY, Patience, done, rolled_out};
-use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::Result;
 use crate::engine::{Done, StepCx};
@@ -52,10 +51,6 @@ impl Kafka {
             objects,
         }
     }
-
-    async fn look(&self, client: &Client) -> Result<Seen<String>> {
-        rolled_out(client, &self.namespace, "kafka").await
-    }
 }
 
 #[async_trait]
@@ -68,16 +63,16 @@ impl Component for Kafka {
         format!("Kafka {}", self.version)
     }
 
-    fn objects(&self) -> Vec<Value> {
-        self.objects.clone()
+    fn manifest(&self) -> &Vec<Value> {
+        &self.objects
     }
 
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
-        name_builds(&mut self.objects, ids);
+    fn manifest_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.objects
     }
 
-    async fn probe(&self, client: &Client) -> Result<Probe> {
-        probe_with(client, &self.objects, self.look(client)).await
+    async fn look(&self, client: &Client) -> Result<Seen<String>> {
+        rolled_out(client, &self.namespace, "kafka").await
     }
 
     /// The post-condition is a listening broker; whether it answers clients on this machine is seen by a metadata

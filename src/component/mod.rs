@@ -18,7 +18,8 @@ use serde_json::Value;
 use crate::config::Profile;
 use crate::diag::Result;
 use crate::engine::{Done, StepCx};
-use crate::kube::{State, observe};
+use crate::kube::{Seen, State, observe};
+use manifest::name_builds;
 
 pub use cert_manager::CertManager;
 pub use flink_operator::FlinkOperator;
@@ -54,17 +55,35 @@ pub trait Component: Send + Sync {
     }
 
     /// Its objects, as they are applied.
-    fn objects(&self) -> Vec<Value>;
+    fn manifest(&self) -> &Vec<Value>;
+
+    /// The same, to be changed.
+    fn manifest_mut(&mut self) -> &mut Vec<Value>;
+
+    /// Whether it works, without a look at what of its objects is there.
+    ///
+    /// # Errors
+    /// [`crate::diag::Reason::ClusterUnreachable`] if the API server does not answer.
+    async fn look(&self, client: &Client) -> Result<Seen<String>>;
+
+    /// A copy of its objects.
+    fn objects(&self) -> Vec<Value> {
+        self.manifest().clone()
+    }
 
     /// Has its pods name the builds of the images that they run (`ids`: image id by name), so that a pod of another
     /// build under the same name is one that differs.
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>);
+    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
+        name_builds(self.manifest_mut(), ids);
+    }
 
     /// Looks at it: fast, changes nothing.
     ///
     /// # Errors
     /// [`crate::diag::Reason::ClusterUnreachable`] if the API server does not answer.
-    async fn probe(&self, client: &Client) -> Result<Probe>;
+    async fn probe(&self, client: &Client) -> Result<Probe> {
+        probe_with(client, self.manifest(), self.look(client)).await
+    }
 
     /// Applies its objects and waits for its post-condition; nothing is written where all is as it should be.
     ///
@@ -95,7 +114,7 @@ pub fn render_all(profile: &Profile, images: [&str; 4], webhook: bool, kafka_por
 /// The answer of a probe from what is there of the objects and, if all is, from `look`.
 async fn probe_with<Look>(client: &Client, objects: &[Value], look: Look) -> Result<Probe>
 where
-    Look: Future<Output = Result<crate::kube::Seen<String>>>,
+    Look: Future<Output = Result<Seen<String>>>,
 {
     // side by side: one round trip less when all is well
     let (states, seen) = tokio::join!(observe(client, objects), look);
@@ -115,8 +134,8 @@ where
     Ok(match (other.split_first(), seen?) {
         (Some((first, [])), _) => Probe::Drifted(first.clone()),
         (Some((first, rest)), _) => Probe::Drifted(format!("{first} (and {} more)", rest.len())),
-        (None, crate::kube::Seen::Done(evidence)) => Probe::Ready(evidence),
-        (None, crate::kube::Seen::NotYet(why)) => Probe::NotReady(why),
+        (None, Seen::Done(evidence)) => Probe::Ready(evidence),
+        (None, Seen::NotYet(why)) => Probe::NotReady(why),
     })
 }
 

@@ -1,15 +1,14 @@
 //! One schema registry, beside the Kafka broker.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::kube::Client;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::manifest::{container, document, documents, name_builds, rename_namespace, set_env};
+use super::Component;
+use super::manifest::{container, document, documents, rename_namespace, set_env};
 use super::ready::{EVERY, Patience, done, rolled_out};
-use super::{Component, Probe, probe_with};
 use crate::config::Profile;
 use crate::diag::Result;
 use crate::engine::{Done, StepCx};
@@ -48,6 +47,25 @@ impl SchemaRegistry {
             objects,
         }
     }
+}
+
+#[async_trait]
+impl Component for SchemaRegistry {
+    fn id(&self) -> &'static str {
+        "schema-registry"
+    }
+
+    fn title(&self) -> String {
+        format!("schema registry {}", self.version)
+    }
+
+    fn manifest(&self) -> &Vec<Value> {
+        &self.objects
+    }
+
+    fn manifest_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.objects
+    }
 
     /// It works if it answers, through the Service that Flink asks, too.
     async fn look(&self, client: &Client) -> Result<Seen<String>> {
@@ -63,29 +81,6 @@ impl SchemaRegistry {
                 Seen::NotYet(format!("{failure}: {why}"))
             }
         })
-    }
-}
-
-#[async_trait]
-impl Component for SchemaRegistry {
-    fn id(&self) -> &'static str {
-        "schema-registry"
-    }
-
-    fn title(&self) -> String {
-        format!("schema registry {}", self.version)
-    }
-
-    fn objects(&self) -> Vec<Value> {
-        self.objects.clone()
-    }
-
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
-        name_builds(&mut self.objects, ids);
-    }
-
-    async fn probe(&self, client: &Client) -> Result<Probe> {
-        probe_with(client, &self.objects, self.look(client)).await
     }
 
     async fn install(&self, client: &Client, cx: &StepCx) -> Result<Done> {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::manifest::{BUILDS, document, documents, name_builds};
+use super::Component;
+use super::manifest::{BUILDS, document, documents};
 use super::ready::{EVERY, Patience, done, last_warning};
-use super::{Component, Probe, probe_with};
 use crate::config::{Profile, Resources};
 use crate::diag::{Failure, Reason, Result};
 use crate::engine::{Done, StepCx};
@@ -93,7 +93,7 @@ impl SessionCluster {
 
     /// The resource and, once there is a JobManager, Flink's own view. The second part tells what is wrong with the
     /// resource.
-    async fn look(&self, client: &Client) -> Result<(Seen<String>, Option<String>)> {
+    async fn state(&self, client: &Client) -> Result<(Seen<String>, Option<String>)> {
         let Self { name, namespace, .. } = self;
         let path = format!("/apis/flink.apache.org/v1beta1/namespaces/{namespace}/flinkdeployments/{name}");
         let Some(resource) = get(client, &path).await? else {
@@ -186,6 +186,8 @@ pub(super) fn flink_version(version: &str) -> String {
     format!("v{major}_{minor}")
 }
 
+/// It needs no other component: the resource is applied as soon as its kind is served, and the operator finds it when it
+/// starts.
 #[async_trait]
 impl Component for SessionCluster {
     fn id(&self) -> &'static str {
@@ -199,17 +201,16 @@ impl Component for SessionCluster {
         )
     }
 
-    /// None: the resource is applied as soon as its kind is served, and the operator finds it when it starts.
-    fn objects(&self) -> Vec<Value> {
-        self.objects.clone()
+    fn manifest(&self) -> &Vec<Value> {
+        &self.objects
     }
 
-    fn run_builds(&mut self, ids: &BTreeMap<String, String>) {
-        name_builds(&mut self.objects, ids);
+    fn manifest_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.objects
     }
 
-    async fn probe(&self, client: &Client) -> Result<Probe> {
-        probe_with(client, &self.objects, async { Ok(self.look(client).await?.0) }).await
+    async fn look(&self, client: &Client) -> Result<Seen<String>> {
+        Ok(self.state(client).await?.0)
     }
 
     async fn install(&self, client: &Client, cx: &StepCx) -> Result<Done> {
@@ -219,7 +220,7 @@ impl Component for SessionCluster {
         let error_since: Mutex<Option<Instant>> = Mutex::default();
         let selector = format!("app={},type=flink-native-kubernetes", self.name);
         let seen = until("the session cluster is ready", EVERY, BOUND, &waiting, || async {
-            let (seen, error) = self.look(client).await?;
+            let (seen, error) = self.state(client).await?;
             let Seen::NotYet(reason) = seen else { return Ok(seen) };
             let mut since = error_since.lock().await;
             match error {

@@ -22,3 +22,12 @@ impl<'a> Addresses<'a> {
         }
     }
 }
+
+/// Words for a placeholder of this name where the environment has nothing that it could stand for.
+pub fn lacking(name: &str) -> String {
+    let what = match name {
+        REGISTRY_URL => "schema registry",
+        _ => "Kafka",
+    };
+    format!("`${{{name}}}`: the profile has no {what}")
+}

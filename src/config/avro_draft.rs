@@ -2,7 +2,7 @@
 //! The rules are those of `AvroSchemaConverter` in flink-avro.
 
 use super::json::Json;
-use super::skeleton::inner;
+use super::skeleton::{inner, word_of};
 
 /// The schema of a row: names, types as they are written, and whether there is always a value.
 pub(super) fn schema<'a>(columns: impl Iterator<Item = (&'a str, &'a str, bool)>) -> Json {
@@ -16,7 +16,7 @@ fn record<'a>(name: &str, columns: impl Iterator<Item = (&'a str, &'a str, bool)
         if required {
             field.push(("type", written));
         } else {
-            field.push(("type", Json::List(vec![Json::from("null"), written])));
+            field.push(("type", nullable(written)));
             field.push(("default", Json::Null));
         }
         map(field)
@@ -30,17 +30,13 @@ fn record<'a>(name: &str, columns: impl Iterator<Item = (&'a str, &'a str, bool)
 
 /// The schema of a type's values; `name` is for a record in it.
 fn value(name: &str, of: &str) -> Json {
-    let upper = of.to_uppercase();
-    let word = upper.split(['(', '<', ' ']).next().unwrap_or_default();
+    let word = word_of(of);
     let logical = |of: &str, logical: &str| map(vec![("type", Json::from(of)), ("logicalType", Json::from(logical))]);
-    let nullable = |of: &str| {
+    let within = |of: &str| {
         let written = value(name, of);
-        if of.to_uppercase().ends_with("NOT NULL") {
-            written
-        } else {
-            Json::List(vec![Json::from("null"), written])
-        }
+        if not_null(of) { written } else { nullable(written) }
     };
+    let word = word.as_str();
     match word {
         "BOOLEAN" => Json::from("boolean"),
         "TINYINT" | "SMALLINT" | "INT" | "INTEGER" => Json::from("int"),
@@ -60,24 +56,33 @@ fn value(name: &str, of: &str) -> Json {
         "TIMESTAMP" | "TIMESTAMP_LTZ" => logical("long", "timestamp-millis"),
         "BYTES" | "BINARY" | "VARBINARY" => Json::from("bytes"),
         "ARRAY" => {
-            let items = inner(of, word).first().map_or(Json::from("string"), |of| nullable(of));
+            let items = inner(of, word).first().map_or(Json::from("string"), |of| within(of));
             map(vec![("type", Json::from("array")), ("items", items)])
         }
         "MAP" => {
-            let values = inner(of, word).get(1).map_or(Json::from("string"), |of| nullable(of));
+            let values = inner(of, word).get(1).map_or(Json::from("string"), |of| within(of));
             map(vec![("type", Json::from("map")), ("values", values)])
         }
         "MULTISET" => map(vec![("type", Json::from("map")), ("values", Json::from("int"))]),
         "ROW" => {
             let fields = inner(of, word).into_iter().filter_map(|field| {
                 let (name, of) = field.split_once(' ')?;
-                Some((name.trim_matches('`'), of, of.to_uppercase().ends_with("NOT NULL")))
+                Some((name.trim_matches('`'), of, not_null(of)))
             });
             record(name, fields)
         }
         // texts, and what nobody knows
         _ => Json::from("string"),
     }
+}
+
+fn nullable(written: Json) -> Json {
+    Json::List(vec![Json::from("null"), written])
+}
+
+/// Whether a type within another one says that there is always a value.
+fn not_null(of: &str) -> bool {
+    of.to_uppercase().ends_with("NOT NULL")
 }
 
 fn map(fields: Vec<(&str, Json)>) -> Json {

@@ -1,7 +1,7 @@
 //! A test case in its resolved form; how it is read and checked is in `load.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -87,22 +87,27 @@ impl Case {
         self.steps.iter().filter_map(|step| step.action.fault()).collect()
     }
 
+    /// The scripts that its steps, setup and teardown run, with their files.
+    pub fn other_scripts(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let of_steps = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Upgrade { sql, sql_file } => Some((sql.as_str(), sql_file.as_path())),
+            _ => None,
+        });
+        let hooks = self.setup.iter().chain(&self.teardown);
+        let of_hooks = hooks.filter_map(|hook| match &hook.action {
+            HookAction::Sql { text, file } => Some((text.as_str(), file.as_path())),
+            HookAction::Run(_) => None,
+        });
+        of_steps.chain(of_hooks)
+    }
+
     /// Whether it needs a schema registry: for values in its format, or as a script or an argument names its address.
     pub fn uses_registry(&self) -> bool {
         let given = self.given.iter().map(|given| &given.format);
         let expect = self.expect.iter().map(|expect| &expect.format);
         let forbid = self.forbid.iter().map(|forbid| &forbid.format);
-        let fed = self.feeds().map(|feed| &feed.given.format);
-        let mut formats = given.chain(expect).chain(forbid).chain(fed);
-        let upgrades = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Upgrade { sql, .. } => Some(sql.as_str()),
-            _ => None,
-        });
-        let hooks = self.setup.iter().chain(&self.teardown);
-        let of_hooks = hooks.filter_map(|hook| match &hook.action {
-            HookAction::Sql { text, .. } => Some(text.as_str()),
-            HookAction::Run(_) => None,
-        });
+        // what is fed is of the format of what is given
+        let mut formats = given.chain(expect).chain(forbid);
         let names = |sql: &str| {
             let found = placeholders(sql);
             // the SQL runner puts in what has a default
@@ -110,10 +115,8 @@ impl Case {
         };
         let in_args = |arg: &String| arg.contains(&format!("${{{REGISTRY_URL}}}"));
         formats.any(|format| matches!(format, RecordFormat::AvroConfluent(_)))
-            || std::iter::once(self.program.script())
-                .chain(upgrades)
-                .chain(of_hooks)
-                .any(names)
+            || names(self.program.script())
+            || self.other_scripts().any(|(sql, _)| names(sql))
             || self.program.args().iter().any(in_args)
     }
 

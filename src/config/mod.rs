@@ -35,7 +35,7 @@ mod update;
 mod words;
 mod yaml;
 
-pub use addresses::{Addresses, REGISTRY_URL};
+pub use addresses::{Addresses, REGISTRY_URL, lacking};
 pub use case::{Case, Expectation, Fields, Forbidden, Given, Match, Record, RecordFormat};
 pub use check::{FLINK, KAFKA, KUBERNETES, OPERATOR, SCHEMA_REGISTRY};
 pub use find::{CASE_SUFFIX, find_cases};

@@ -283,11 +283,10 @@ fn time(n: i64, between: &str, end: &str) -> String {
 
 /// A value of a type, another one for another `n`.
 fn sample(name: &str, of: &str, n: i64, iso: bool) -> Json {
-    let upper = of.to_uppercase();
-    let word = upper.split(['(', '<', ' ']).next().unwrap_or_default();
+    let (upper, word) = (of.to_uppercase(), word_of(of));
     let between = if iso { "T" } else { " " };
     let inner = |from: &str| inner(of, from);
-    match word {
+    match word.as_str() {
         "BOOLEAN" => Json::Bool(n % 2 == 1),
         "TINYINT" | "SMALLINT" | "INT" | "INTEGER" | "BIGINT" => Json::from(n),
         "FLOAT" | "DOUBLE" => Json::from(serde_json::Value::from(n as f64 + 0.5)),
@@ -323,6 +322,11 @@ fn sample(name: &str, of: &str, n: i64, iso: bool) -> Json {
         // texts, and what nobody knows
         _ => Json::Text(format!("{name}-{n}")),
     }
+}
+
+/// The word that a type begins with, in capitals: `DECIMAL` of `decimal(10, 2)`.
+pub(super) fn word_of(of: &str) -> String {
+    of.split(['(', '<', ' ']).next().unwrap_or_default().to_uppercase()
 }
 
 /// What stands between the outer brackets of a type, parted by commas.

@@ -26,6 +26,7 @@ use crate::diag::{Failure, Reason, Result};
 use crate::flink::{SessionJob, list_jobs};
 use crate::kafka::TopicClient;
 use crate::kube::{MANAGED_BY, MANAGER, bounded};
+use crate::schema_registry::Registry;
 
 /// The label that carries a run's id.
 pub(crate) const LABEL_RUN: &str = "flink-dev/run";
@@ -172,30 +173,8 @@ fn lease_name(run: &str) -> String {
 /// # Errors
 /// The first thing that could not be listed or removed.
 pub(super) async fn sweep(target: &Target, kafka: &TopicClient, kept: bool) -> Result<Vec<String>> {
-    // listed before the leases, as the topics are
-    let registry = target.schema_registry();
-    let subjects = match &registry {
-        Some(registry) => registry.subjects().await?,
-        None => Vec::new(),
-    };
-    let mut removed = sweep_in(&target.client, &target.namespace, &target.session, kafka, kept).await?;
-    if let Some(registry) = registry.filter(|_| !subjects.is_empty()) {
-        let leases = run_leases(&target.client, &target.namespace).await?;
-        let alive = alive(&leases, kept);
-        removed.extend(forget_dead(subjects, |run| alive.contains(run), &registry).await?);
-    }
-    Ok(removed)
-}
-
-/// The runs that are alive; with `kept` those that are over and were kept are not.
-fn alive(leases: &[Lease], kept: bool) -> BTreeSet<&str> {
-    let now = Timestamp::now();
-    let alive = leases
-        .iter()
-        .filter(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
-    alive
-        .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
-        .collect()
+    let broker = (kafka, target.schema_registry());
+    sweep_in(&target.client, &target.namespace, &target.session, broker, kept).await
 }
 
 /// As [`sweep`], of runs that were not kept: what a process that was killed left behind.
@@ -208,29 +187,36 @@ pub(crate) async fn sweep_dead(
     session: &str,
     kafka: &TopicClient,
 ) -> Result<Vec<String>> {
-    sweep_in(client, namespace, session, kafka, false).await
+    sweep_in(client, namespace, session, (kafka, None), false).await
 }
 
 async fn sweep_in(
     client: &Client,
     namespace: &str,
     session: &str,
-    kafka: &TopicClient,
+    (kafka, registry): (&TopicClient, Option<Registry>),
     kept: bool,
 ) -> Result<Vec<String>> {
     let selector = format!("{MANAGED_BY}={MANAGER},{LABEL_RUN}");
-    // topics and jobs are listed before the leases: what comes into being in between has a lease by then
+    // subjects, topics and jobs are listed before the leases: what comes into being in between has a lease by then
+    let subjects = match &registry {
+        Some(registry) => registry.subjects().await?,
+        None => Vec::new(),
+    };
     let prefix = format!("{PREFIX}-");
     let (topics, jobs) = tokio::join!(kafka.list(&prefix), list_jobs(client, namespace, &selector));
     let (topics, jobs) = (topics?, jobs?);
     let with_snapshots = snapshots::jobs(client, namespace).await?;
     let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let leases = run_leases(client, namespace).await?;
-    let alive = alive(&leases, kept);
-    let dead = leases.iter().filter(|lease| {
-        let run = lease.labels().get(LABEL_RUN);
-        run.is_none_or(|run| !alive.contains(run.as_str()))
-    });
+    let now = Timestamp::now();
+    let (alive, dead): (Vec<_>, Vec<_>) = leases
+        .iter()
+        .partition(|lease| holds(lease, now) && !(kept && lease.labels().contains_key(LABEL_KEPT)));
+    let alive: BTreeSet<&str> = alive
+        .iter()
+        .filter_map(|l| Some(l.labels().get(LABEL_RUN)?.as_str()))
+        .collect();
 
     let mut removed = Vec::new();
     for (name, labels) in orphans(&jobs, &alive) {
@@ -251,8 +237,11 @@ async fn sweep_in(
         .collect();
     kafka.delete(&topics).await?;
     removed.extend(topics.iter().map(|t| format!("topic {t} of a run that is over")));
+    if let Some(registry) = &registry {
+        removed.extend(forget_dead(subjects, |run| alive.contains(run), registry).await?);
+    }
     // one that has something paused stays for those who can let it go on
-    for lease in dead.filter(|lease| paused_of(lease).is_empty()) {
+    for lease in dead.into_iter().filter(|lease| paused_of(lease).is_empty()) {
         let _ = bounded(api.delete(&lease.name_any(), &DeleteParams::default())).await;
     }
     Ok(removed)

@@ -72,21 +72,18 @@ impl Has {
         if let Some(need) = case.needs.iter().copied().find(|need| !self.is_there(*need)) {
             return Some(Lack::Said(format!("needs {}: {}", need.word(), missing(need))));
         }
-        if matches!(case.program, CaseProgram::Python { .. }) && !self.python {
-            let message = format!(
-                "{} cannot be run: {}",
-                case.program.file().display(),
-                missing(Need::Python)
-            );
-            return Some(Lack::Unsaid(unsaid(Need::Python, message).at(case.file.clone(), 0, 0)));
-        }
-        if case.uses_registry() && !self.registry {
-            let message = format!("the case cannot be run: {}", missing(Need::Registry));
-            return Some(Lack::Unsaid(unsaid(Need::Registry, message).at(
-                case.file.clone(),
-                0,
-                0,
-            )));
+        let whole = [
+            (Need::Python, matches!(case.program, CaseProgram::Python { .. })),
+            (Need::Registry, case.uses_registry()),
+        ];
+        let lacking = whole.iter().find(|(need, asked)| *asked && !self.is_there(*need));
+        if let Some((need, _)) = lacking {
+            let what = match need {
+                Need::Python => case.program.file().display().to_string(),
+                _ => "the case".to_owned(),
+            };
+            let message = format!("{what} cannot be run: {}", missing(*need));
+            return Some(Lack::Unsaid(unsaid(*need, message).at(case.file.clone(), 0, 0)));
         }
         let step = case.steps.iter().enumerate().find_map(|(index, step)| {
             let need = step.action.need().filter(|need| !self.is_there(*need))?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::config::{Action, Addresses, Case, HookAction, REGISTRY_URL};
+use crate::config::{Addresses, Case, REGISTRY_URL, lacking};
 use crate::diag::{Failure, Reason, Result};
 use crate::sql::placeholders;
 
@@ -49,19 +49,10 @@ pub(crate) fn substitute_all(
     let mut named = BTreeSet::new();
     let program = &case.program;
     let first = put_in(case, (program.script(), program.file()), addresses, &topic, &mut named)?;
-    let of_steps = case.steps.iter().filter_map(|step| match &step.action {
-        Action::Upgrade { sql, sql_file } => Some((sql, sql_file)),
-        _ => None,
-    });
-    let hooks = case.setup.iter().chain(&case.teardown);
-    let of_hooks = hooks.filter_map(|hook| match &hook.action {
-        HookAction::Sql { text, file } => Some((text, file)),
-        HookAction::Run(_) => None,
-    });
     let mut others = Vec::new();
-    for (sql, file) in of_steps.chain(of_hooks) {
+    for (sql, file) in case.other_scripts() {
         let script = put_in(case, (sql, file), addresses, &topic, &mut named)?;
-        others.push((file.clone(), script));
+        others.push((file.to_owned(), script));
     }
     let in_args = |topic: &str| program.args().iter().any(|arg| arg.contains(&placeholder_of(topic)));
     let topics = case.topics();
@@ -133,7 +124,7 @@ fn put_in(
             let var = name.strip_prefix("var.").and_then(|name| case.vars.get(name));
             let value = match (addresses.of(name), name.strip_prefix("topic.")) {
                 (Some(address), _) => {
-                    let address = address.ok_or_else(|| lacking(name).at(sql_file, line, column))?;
+                    let address = address.ok_or_else(|| not_there(name).at(sql_file, line, column))?;
                     address.to_owned()
                 }
                 (None, None) if var.is_some() => placeholder.spell(var.map_or("", String::as_str)),
@@ -180,16 +171,12 @@ fn put_in(
 }
 
 /// The environment has not what a name stands for.
-fn lacking(name: &str) -> Failure {
-    let (what, cure) = match name {
-        REGISTRY_URL => ("schema registry", "schema_registry: {enabled: true}"),
-        _ => ("Kafka", "kafka: {enabled: true}"),
+fn not_there(name: &str) -> Failure {
+    let cure = match name {
+        REGISTRY_URL => "schema_registry: {enabled: true}",
+        _ => "kafka: {enabled: true}",
     };
-    let failure = Failure::new(
-        Reason::ConfigInvalid,
-        format!("`${{{name}}}`: the profile has no {what}"),
-    );
-    failure.next(format!("set `{cure}` in the profile, then `dev up`"))
+    Failure::new(Reason::ConfigInvalid, lacking(name)).next(format!("set `{cure}` in the profile, then `dev up`"))
 }
 
 fn suggest(failure: Failure, asked: &str, known: &BTreeSet<&str>, before: &str, after: &str) -> Failure {

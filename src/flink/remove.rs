@@ -58,12 +58,9 @@ impl SessionJob {
         // that down as late as it lets go of the object
         let mut id = self.id().await;
         let end = Instant::now() + OPERATOR;
-        if !self
-            .ask_to_go(end + FLINK)
-            .await
-            .map_err(|why| left("the object of job", why))?
-            && self.await_gone(&mut id, end).await.is_err()
-        {
+        let asked = self.ask_to_go(end + FLINK).await;
+        let gone = asked.map_err(|why| left("the object of job", why))?;
+        if !gone && self.await_gone(&mut id, end).await.is_err() {
             let no_finalizer = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
             let parameters = PatchParams::default();
             let _ = bounded(self.api.patch_metadata(&self.name, &parameters, &no_finalizer)).await;

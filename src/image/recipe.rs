@@ -152,7 +152,9 @@ pub struct Names {
     pub sql_session: String,
     /// That, with PyFlink.
     pub pyflink: String,
-    /// One of these two, with the format `avro-confluent`.
+    /// The one of these two that the profile wants.
+    pub plain_session: String,
+    /// That, with the format `avro-confluent`.
     pub registry_session: String,
 }
 
@@ -181,6 +183,7 @@ impl Names {
             schema_registry: format!("apicurio/apicurio-registry:{}", profile.schema_registry.version),
             flink: format!("flink:{flink}-java17"),
             session: session.clone(),
+            plain_session: plain.clone(),
             sql_session,
             pyflink,
             registry_session,
@@ -233,11 +236,6 @@ impl Recipes {
         let names = Names::of(profile);
         let kubernetes = format!("v{}", profile.cluster.kubernetes);
         let flink = profile.flink.version.as_str();
-        let plain_session = if profile.session.python {
-            &names.pyflink
-        } else {
-            &names.sql_session
-        };
         let mut list = vec![
             base("trixie"),
             base("bookworm"),
@@ -264,9 +262,9 @@ impl Recipes {
                 names.registry_session,
                 "session-registry",
                 "avro-confluent",
-                &[JDK, plain_session],
+                &[JDK, &names.plain_session],
             )
-            .arg("BASE", plain_session)
+            .arg("BASE", &names.plain_session)
             .version(flink),
             Recipe::new(names.flink.clone(), "flink", "flink", &[JDK, JRE])
                 .arg("VERSION", flink)

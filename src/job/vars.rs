@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Addresses, REGISTRY_URL, nearest};
+use crate::config::{Addresses, REGISTRY_URL, lacking, nearest};
 use crate::diag::Failure;
 use crate::sql::{Position, Problem, Substituted, placeholders, substitute};
 
@@ -84,14 +84,13 @@ fn asked_for(
 }
 
 fn without_value(name: &str, given: &BTreeMap<String, String>) -> (String, String) {
-    if name == "kafka.bootstrap" {
-        let message = "`${kafka.bootstrap}`: the profile has no Kafka";
-        return (message.to_owned(), "add --var kafka.bootstrap=HOST:PORT".to_owned());
-    }
-    if name == REGISTRY_URL {
-        let message = format!("`${{{name}}}`: the profile has no schema registry");
-        let next = "set `schema_registry: {enabled: true}` in the profile, or add --var registry.url=URL";
-        return (message, next.to_owned());
+    let of_environment = match name {
+        "kafka.bootstrap" => Some("add --var kafka.bootstrap=HOST:PORT"),
+        REGISTRY_URL => Some("set `schema_registry: {enabled: true}` in the profile, or add --var registry.url=URL"),
+        _ => None,
+    };
+    if let Some(next) = of_environment {
+        return (lacking(name), next.to_owned());
     }
     let next = match nearest(name, given.keys().map(String::as_str)) {
         Some(near) => format!("did you mean ${{{near}}}?"),
