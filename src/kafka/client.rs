@@ -40,7 +40,7 @@ pub struct Topic {
     pub partitions: u32,
 }
 
-/// A client of one Kafka broker. Clones share the connection.
+/// A client of one Kafka broker. Clones share the connection; each reader has one of its own.
 #[derive(Clone)]
 pub struct TopicClient {
     kafka: Kafka,
@@ -53,6 +53,35 @@ impl fmt::Debug for TopicClient {
         f.debug_struct("TopicClient")
             .field("bootstrap", &self.bootstrap)
             .finish_non_exhaustive()
+    }
+}
+
+/// Connects to `bootstrap`; a refused connection is tried again until `bound` has passed.
+///
+/// # Errors
+/// [`Reason::KafkaUnreachable`] with the last error seen.
+async fn connected(bootstrap: &str, bound: Duration) -> Result<Kafka> {
+    let deadline = Instant::now() + bound;
+    let mut last = "no answer".to_owned();
+    loop {
+        // the broker advertises itself as this very address, so one short connect timeout serves both
+        let attempt = Kafka::builder(bootstrap)
+            .client_id("flink-dev")
+            .request_timeout(REQUEST)
+            .connect_timeout(Duration::from_secs(2))
+            .connect();
+        match timeout_at(deadline, attempt).await {
+            Ok(Ok(kafka)) => return Ok(kafka),
+            Ok(Err(error @ KrafkaError::Config { .. })) => {
+                return Err(unreachable(bootstrap, bound).evidence(error.to_string()));
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => return Err(unreachable(bootstrap, bound).evidence(last)),
+        }
+        if Instant::now() + POLL >= deadline {
+            return Err(unreachable(bootstrap, bound).evidence(last));
+        }
+        sleep(POLL).await;
     }
 }
 
@@ -70,35 +99,22 @@ impl TopicClient {
     /// # Errors
     /// [`Reason::KafkaUnreachable`] with the last error seen.
     pub async fn connect_within(bootstrap: &str, bound: Duration) -> Result<Self> {
-        let deadline = Instant::now() + bound;
-        let mut last = "no answer".to_owned();
-        loop {
-            // the broker advertises itself as this very address, so one short connect timeout serves both
-            let attempt = Kafka::builder(bootstrap)
-                .client_id("flink-dev")
-                .request_timeout(REQUEST)
-                .connect_timeout(Duration::from_secs(2))
-                .connect();
-            match timeout_at(deadline, attempt).await {
-                Ok(Ok(kafka)) => {
-                    let admin = std::sync::Arc::new(kafka.admin().default_api_timeout(ADMIN).metrics_push(false));
-                    return Ok(Self {
-                        kafka,
-                        admin,
-                        bootstrap: bootstrap.to_owned(),
-                    });
-                }
-                Ok(Err(error @ KrafkaError::Config { .. })) => {
-                    return Err(unreachable(bootstrap, bound).evidence(error.to_string()));
-                }
-                Ok(Err(error)) => last = error.to_string(),
-                Err(_) => return Err(unreachable(bootstrap, bound).evidence(last)),
-            }
-            if Instant::now() + POLL >= deadline {
-                return Err(unreachable(bootstrap, bound).evidence(last));
-            }
-            sleep(POLL).await;
-        }
+        let kafka = connected(bootstrap, bound).await?;
+        let admin = std::sync::Arc::new(kafka.admin().default_api_timeout(ADMIN).metrics_push(false));
+        Ok(Self {
+            kafka,
+            admin,
+            bootstrap: bootstrap.to_owned(),
+        })
+    }
+
+    /// A connection of its own, for requests that the broker holds: it answers those of one connection one after the
+    /// other (`SocketServer` mutes a channel until its answer is sent), so that whatever shared one would wait for them.
+    ///
+    /// # Errors
+    /// [`Reason::KafkaUnreachable`] if no broker answers within 15 s: one that was killed is back by then.
+    pub(super) async fn own_connection(&self) -> Result<Kafka> {
+        connected(&self.bootstrap, ADMIN).await
     }
 
     /// The brokers as they advertise themselves (`HOST:PORT`), from a metadata request made now.

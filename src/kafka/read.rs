@@ -50,7 +50,8 @@ impl TopicClient {
     /// [`crate::diag::Reason::KafkaError`] if one cannot be read.
     pub async fn reader(&self, topics: &[Topic]) -> Result<Reader> {
         let builder = self
-            .kafka()
+            .own_connection()
+            .await?
             .consumer_without_group()
             .auto_offset_reset(AutoOffsetReset::Earliest)
             .isolation_level(IsolationLevel::ReadCommitted)

@@ -107,6 +107,29 @@ async fn reading_ends_at_its_bound() {
 }
 
 #[tokio::test]
+async fn nothing_waits_for_a_reader_whose_request_the_broker_holds() {
+    let (broker, client) = broker().await;
+    client.create(&[topic("quiet", 1)]).await.unwrap();
+    broker.on(ApiKey::Fetch, |_| Control::Delay(Duration::from_secs(4)));
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        readers.push(client.reader(&[topic("quiet", 1)]).await.unwrap());
+    }
+    let held = readers.iter_mut().map(|reader| reader.next(Duration::from_secs(3)));
+    let held = futures::future::join_all(held);
+    let asked = async {
+        let held = broker.wait_for_requests(ApiKey::Fetch, 3, Duration::from_secs(2)).await;
+        assert!(held, "all three at a time");
+        client.list("").await.unwrap()
+    };
+    tokio::select! {
+        biased;
+        topics = asked => assert_eq!(topics, ["quiet"]),
+        _ = held => panic!("the broker was asked only after it had answered the readers"),
+    }
+}
+
+#[tokio::test]
 async fn a_refused_topic_names_itself_and_the_brokers_answer() {
     let (broker, client) = broker().await;
     broker.on(ApiKey::CreateTopics, |_| Control::Error(ErrorCode::PolicyViolation));
