@@ -1,5 +1,7 @@
-//! The order of a run's cases: as many side by side as there are slots for, those with faults alone, at the end.
+//! The order of a run's cases: as many side by side as there are slots for, those that take longest first, and those with
+//! faults alone, at the end.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use super::evidence;
 use super::faults::{Faults, slots_kept};
 use super::mask::mask;
 use super::report::{CaseReport, Summary};
+use super::verdict::quiet;
 use super::{RunOptions, Target};
 use crate::config::Case;
 use crate::diag::{Failure, Reason, Result};
@@ -95,6 +98,15 @@ fn fits<'a>(next: &Planned, running: impl Iterator<Item = &'a Planned>, most: (u
     count == 0 || room && !next.alone() && !one_alone
 }
 
+/// The order in which cases begin, each with its number. Those that wait longest for quiet come first, for at the end nothing
+/// else would run beside them; those with faults last.
+fn in_order(planned: Vec<Planned>) -> impl Iterator<Item = (usize, Planned)> {
+    let numbered = planned.into_iter().enumerate();
+    let (alone, mut together): (Vec<_>, Vec<_>) = numbered.partition(|(_, planned)| planned.alone());
+    together.sort_by_key(|(_, planned)| Reverse(quiet(planned.case.expect.iter(), !planned.case.forbid.is_empty())));
+    together.into_iter().chain(alone)
+}
+
 /// Runs all, `most` cases and task slots at a time; those with faults alone, after the others. Tells whether something of
 /// them was kept.
 pub(super) async fn all(
@@ -103,9 +115,7 @@ pub(super) async fn all(
     most: (usize, usize),
     summary: &mut Summary,
 ) -> bool {
-    let numbered = planned.into_iter().enumerate();
-    let (alone, together): (Vec<_>, Vec<_>) = numbered.partition(|(_, planned)| planned.alone());
-    let mut waiting = together.into_iter().chain(alone).peekable();
+    let mut waiting = in_order(planned).peekable();
     let mut running: JoinSet<Ran> = JoinSet::new();
     let mut begun: HashMap<tokio::task::Id, Planned> = HashMap::new();
     let mut removals = Removals::default();
@@ -348,7 +358,7 @@ fn lines(failure: &Failure) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Action, Part, Step};
+    use crate::config::{Action, Expectation, Part, Step};
     use crate::e2e::tests::plain_case;
 
     fn planned(actions: Vec<Action>) -> Planned {
@@ -366,6 +376,22 @@ mod tests {
             title: case.name.clone(),
             case: Arc::new(case),
         }
+    }
+
+    #[test]
+    fn those_that_wait_longest_begin_first_and_those_with_faults_last() {
+        let quiet = |seconds| {
+            let mut planned = planned(vec![]);
+            let case = Arc::get_mut(&mut planned.case).unwrap();
+            case.expect.push(Expectation {
+                quiet: Some(Duration::from_secs(seconds)),
+                ..Expectation::default()
+            });
+            planned
+        };
+        let faulty = planned(vec![Action::Kill(Part::Broker)]);
+        let order = in_order(vec![faulty, quiet(4), quiet(9), quiet(4), quiet(5)]);
+        assert_eq!(order.map(|(number, _)| number).collect::<Vec<_>>(), [2, 4, 1, 3, 0]);
     }
 
     #[test]

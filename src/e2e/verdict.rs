@@ -8,7 +8,7 @@ use super::compare::Board;
 use super::diff;
 use super::forbid::Fence;
 use super::observe::{Observed, observed};
-use crate::config::Match;
+use crate::config::{Expectation, Match};
 use crate::flink::Phase;
 use crate::kafka::Fetched;
 
@@ -17,6 +17,20 @@ pub(super) const QUIET: Duration = Duration::from_secs(1);
 /// The same where no record tells that the job has got through its input: nothing at all is expected, or the verdict
 /// is certain already and only the difference may still grow.
 pub(super) const LONG_QUIET: Duration = Duration::from_secs(3);
+
+/// How long it has to be quiet before the verdict: the longest that an expectation asks for; `forbids` tells whether records
+/// are forbidden, too.
+pub(super) fn quiet<'a>(expectations: impl Iterator<Item = &'a Expectation>, forbids: bool) -> Duration {
+    let (mut asked, mut told) = (None, false);
+    for expectation in expectations {
+        let usual = if expectation.exactly { LONG_QUIET } else { QUIET };
+        asked = asked.max(Some(expectation.quiet.unwrap_or(usual)));
+        told |= !expectation.records.is_empty();
+    }
+    let asked = asked.unwrap_or(QUIET);
+    // otherwise no record tells that the job has got through its input
+    if told && !forbids { asked } else { asked.max(LONG_QUIET) }
+}
 
 /// All expectations of a case, and what was read.
 #[derive(Debug)]
@@ -109,17 +123,8 @@ impl Boards {
         self.iter().all(|b| b.expectation().mode == Match::Contains)
     }
 
-    /// How long it has to be quiet: the longest that an expectation asks for.
     fn quiet(&self) -> Duration {
-        let of = |board: &Board| {
-            let expectation = board.expectation();
-            let usual = if expectation.exactly { LONG_QUIET } else { QUIET };
-            expectation.quiet.unwrap_or(usual)
-        };
-        let asked = self.iter().map(of).max().unwrap_or(QUIET);
-        // no record tells that the job has got through its input
-        let untold = self.iter().all(|b| b.expected_len() == 0) || !self.fences.is_empty();
-        if untold { asked.max(LONG_QUIET) } else { asked }
+        quiet(self.iter().map(Board::expectation), !self.fences.is_empty())
     }
 
     /// Whether an expectation asks for one more checkpoint before its verdict.
