@@ -36,8 +36,8 @@ impl Application {
     /// # Errors
     /// Those of [`super::SessionJob::submit`].
     pub async fn submit(client: &Client, namespace: &str, spec: &JobSpec, cluster: &Value) -> Result<Self> {
-        let job = Self::of(client, namespace, &spec.name, spec.script_file.clone());
-        job.create(object(spec, namespace, cluster)).await?;
+        let mut job = Self::of(client, namespace, &spec.name, spec.script_file.clone());
+        job.0.create(object(spec, namespace, cluster)).await?;
         Ok(job)
     }
 

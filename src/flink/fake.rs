@@ -47,8 +47,10 @@ struct State {
     version: u64,
     /// All objects that are there, by path.
     objects: Vec<(String, Value)>,
-    /// Every change of a session job so far.
+    /// Every change of a session job so far, and every event.
     log: Vec<(u64, Value)>,
+    /// Paths of what was listed.
+    listed: Vec<String>,
     /// Flink's jobs: id, name, state.
     jobs: Vec<(String, String, &'static str)>,
 }
@@ -82,6 +84,18 @@ impl Fake {
     /// States of Flink's jobs.
     pub(crate) fn job_states(&self) -> Vec<&'static str> {
         self.lock().jobs.iter().map(|job| job.2).collect()
+    }
+
+    /// Paths of what was listed.
+    pub(crate) fn listed(&self) -> Vec<String> {
+        self.lock().listed.clone()
+    }
+
+    /// An event about an object, told to those who watch.
+    pub(crate) fn tell(&self, name: &str, reason: &str, message: &str) {
+        let mut event = json!({ "kind": "Event", "apiVersion": "v1", "metadata": { "name": format!("{name}.1") },
+            "involvedObject": { "name": name }, "type": "Warning", "reason": reason, "message": message });
+        self.change("ADDED", &mut event);
     }
 
     /// Puts an object there.
@@ -119,7 +133,8 @@ impl Fake {
         match (parts.method, collection) {
             (Method::POST, _) => self.create(&path, body),
             (Method::GET, true) => {
-                let state = self.lock();
+                let mut state = self.lock();
+                state.listed.push(path.clone());
                 let below = format!("{path}/");
                 let items: Vec<_> = state
                     .objects
@@ -220,11 +235,17 @@ impl Fake {
     }
 
     fn watch(&self, path: &str, query: &str) -> Answer {
-        let jobs = path.ends_with("/flinksessionjobs");
+        let (jobs, events) = (path.ends_with("/flinksessionjobs"), path.ends_with("/events"));
         let (from_query, query) = (query, query.to_owned());
         let about = move |change: &Value| {
-            let name = change["object"]["metadata"]["name"].as_str().unwrap_or_default();
-            jobs && asked_for(&query, name)
+            let event = change["object"]["kind"] == "Event";
+            let of = if event {
+                "/object/involvedObject/name"
+            } else {
+                "/object/metadata/name"
+            };
+            let name = change.pointer(of).and_then(Value::as_str).unwrap_or_default();
+            (if event { events } else { jobs }) && asked_for(&query, name)
         };
         let from = from_query
             .split('&')
@@ -232,7 +253,7 @@ impl Fake {
             .and_then(|v| v.parse().ok())
             .unwrap_or(0);
         let live = self.changes.subscribe();
-        let past: Vec<_> = if jobs {
+        let past: Vec<_> = if jobs || events {
             self.lock()
                 .log
                 .iter()

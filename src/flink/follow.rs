@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Event;
-use kube::Client;
-use kube::api::{Api, PostParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::api::{Api, PostParams, WatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, WatchEvent};
 use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::observe::{JobDetails, Phase, RESTARTS, TRIES_AGAIN, job_id, judge};
+use super::observe::{JobDetails, Phase, RESTARTS, TRIES_AGAIN, job_id, judge, submitting};
 use super::rest::Rest;
 use crate::diag::{Failure, Reason, Result};
 use crate::kube::{MANAGER, bounded};
@@ -22,6 +23,8 @@ use crate::kube::{MANAGER, bounded};
 const POLL: Duration = Duration::from_millis(200);
 /// The same while all tasks run: what is still awaited then, the operator's word, comes by a watch.
 const CALM: Duration = Duration::from_millis(500);
+/// The same while the operator submits the job: what it writes when it has is the moment to ask.
+const SUBMITS: Duration = Duration::from_secs(1);
 /// How long the API server may refuse the object for reasons that pass (a webhook that is not up yet).
 const ACCEPT: Duration = Duration::from_secs(15);
 /// How long one answer to a creation may take.
@@ -43,6 +46,8 @@ pub struct Followed {
     script_file: PathBuf,
     /// Failures, each followed by a restart, from which on the job counts as failed.
     restarts: usize,
+    /// The cluster's resource version at the object's creation, if this process created it.
+    created: Option<String>,
 }
 
 /// The API of a kind of the operator in a namespace.
@@ -62,6 +67,7 @@ impl Followed {
             tries: TRIES,
             script_file: PathBuf::new(),
             restarts: RESTARTS,
+            created: None,
         }
     }
 
@@ -93,7 +99,7 @@ impl Followed {
     /// # Errors
     /// [`Reason::JobExists`] if one of this name came to be meanwhile; [`Reason::JobSubmitFailed`] with the API
     /// server's words if it does not take the object within 15 s.
-    pub(super) async fn create(&self, wanted: Value) -> Result<()> {
+    pub(super) async fn create(&mut self, wanted: Value) -> Result<()> {
         let refused = |why: String| {
             let message = format!("the API server refused the job {}", self.name);
             Failure::new(Reason::JobSubmitFailed, message).evidence(why)
@@ -108,7 +114,10 @@ impl Followed {
         loop {
             let answer = tokio::time::timeout(ANSWER, self.api.create(&parameters, &wanted)).await;
             let why = match answer {
-                Ok(Ok(_)) => return Ok(()),
+                Ok(Ok(object)) => {
+                    self.created = object.resource_version();
+                    return Ok(());
+                }
                 // an earlier attempt whose answer was lost; without one it is somebody else's job of the same name
                 Ok(Err(kube::Error::Api(status))) if status.code == 409 && unsure => return Ok(()),
                 Ok(Err(kube::Error::Api(status))) if status.code == 409 => {
@@ -140,15 +149,13 @@ impl Followed {
     /// submission ([`Reason::JobSubmitFailed`], at its place in the script), or a failure of the running job
     /// ([`Reason::JobFailed`]). The caller bounds it.
     ///
-    /// The object and its events are watched; Flink, which cannot be watched, is asked five times a second, and twice a
-    /// second while all tasks run: side by side, that many jobs are work for it and for the API server in between.
+    /// The object and its events are watched; Flink, which cannot be watched, is asked five times a second, twice a second
+    /// while all tasks run, and once a second while the operator submits: side by side, that many jobs are work for it and
+    /// for the API server in between.
     pub async fn follow(&self, phase: &watch::Sender<Phase>) -> Failure {
         let objects = watcher::watch_object(self.api.clone(), &self.name).default_backoff();
-        let warnings = watcher::Config::default().fields(&format!("involvedObject.name={}", self.name));
-        let events = watcher(self.events.clone(), warnings)
-            .default_backoff()
-            .applied_objects();
-        tokio::pin!(objects, events);
+        let mut events = self.told();
+        tokio::pin!(objects);
         let mut next_look = Instant::now();
         let mut object = Value::Null;
         let mut flink: Option<JobDetails> = None;
@@ -157,12 +164,18 @@ impl Followed {
             let mut said = None;
             tokio::select! {
                 Some(next) = objects.next() => match next {
-                    Ok(Some(found)) => object = serde_json::to_value(found).unwrap_or_default(),
+                    Ok(Some(found)) => {
+                        let submitted = submitting(&object);
+                        object = serde_json::to_value(found).unwrap_or_default();
+                        if submitted && !submitting(&object) {
+                            next_look = Instant::now();
+                        }
+                    }
                     Ok(None) if object.is_null() => {}
                     Ok(None) => return Failure::new(Reason::JobFailed, "the job's object was deleted by someone else"),
                     Err(error) => said = Some(format!("the API server does not answer: {error}")),
                 },
-                Some(Ok(event)) = events.next() => {
+                Some(event) = events.next() => {
                     // where the operator's webhook is off, its validation speaks through an event
                     let message = event.message.unwrap_or_default();
                     if event.reason.as_deref() == Some("ValidationError") {
@@ -180,7 +193,14 @@ impl Followed {
                         Err(failure) => said = Some(failure.detail().evidence.join(" ")),
                     }
                     let calm = flink.as_ref().is_some_and(JobDetails::runs);
-                    next_look = Instant::now() + if calm { CALM } else { POLL };
+                    let pause = if calm {
+                        CALM
+                    } else if submitting(&object) {
+                        SUBMITS
+                    } else {
+                        POLL
+                    };
+                    next_look = Instant::now() + pause;
                 }
             }
             let now = match judge(&object, flink.as_ref(), &self.script_file, self.restarts) {
@@ -206,6 +226,32 @@ impl Followed {
                 changed
             });
         }
+    }
+
+    /// Events about the object. Of one that this process created they are watched from its creation on, and not listed: the
+    /// API server keeps all events of an hour, thousands after a few runs of tests, in etcd alone, and reads every one of
+    /// them to list those of one object.
+    fn told(&self) -> BoxStream<'static, Event> {
+        let of_ours = format!("involvedObject.name={}", self.name);
+        let since = stream::iter(self.created.clone());
+        let (api, params) = (self.events.clone(), WatchParams::default().fields(&of_ours));
+        let new = since
+            .then(move |version| {
+                let (api, params) = (api.clone(), params.clone());
+                async move { api.watch(&params, &version).await.map(StreamExt::boxed) }
+            })
+            .try_flatten()
+            // its end, by an error or after the minutes that the API server grants, is the list's beginning
+            .take_while(|next| std::future::ready(matches!(next, Ok(told) if !matches!(told, WatchEvent::Error(_)))))
+            .filter_map(async |next| match next {
+                Ok(WatchEvent::Added(event) | WatchEvent::Modified(event)) => Some(event),
+                _ => None,
+            });
+        let listed = watcher(self.events.clone(), watcher::Config::default().fields(&of_ours))
+            .default_backoff()
+            .applied_objects()
+            .filter_map(async |next| next.ok());
+        new.chain(listed).boxed()
     }
 
     /// What Flink knows of the job; `None` if nothing yet.

@@ -120,7 +120,7 @@ impl SessionJob {
     pub async fn submit(client: &Client, namespace: &str, session: &str, spec: &JobSpec) -> Result<Self> {
         let mut job = Self::left_behind(client, namespace, session, &spec.name);
         job.followed = job.followed.of_file(spec.script_file.clone());
-        job.create(object(spec, namespace, session)).await?;
+        job.followed.create(object(spec, namespace, session)).await?;
         Ok(job)
     }
 

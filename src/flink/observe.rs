@@ -113,6 +113,11 @@ pub(super) fn job_id(object: &Value) -> Option<&str> {
         .filter(|id| !id.is_empty())
 }
 
+/// Whether the operator is still about to submit the job.
+pub(super) fn submitting(object: &Value) -> bool {
+    object["status"]["lifecycleState"] == "UPGRADING"
+}
+
 /// The state of the job; an error as soon as it is certain that the job does not run.
 ///
 /// `flink` is `None` while Flink does not know the job; with `most` failures it counts as failed.

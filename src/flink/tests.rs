@@ -244,6 +244,23 @@ async fn the_first_error_ends_it() {
     assert_eq!(result.unwrap_err().to_string(), "the job failed: c.D: y");
 }
 
+#[tokio::test]
+async fn what_is_told_of_a_new_job_is_heard_and_no_event_is_listed() {
+    let (fake, client, _created) = Fake::start(Behaviour::Ignores);
+    fake.tell("another", "ValidationError", "of another one");
+    fake.tell(&spec().name, "ValidationError", "of one of the same name, before");
+    let job = SessionJob::submit(&client, "flink", "session", &spec()).await.unwrap();
+    // before anyone follows it
+    fake.tell(&spec().name, "ValidationError", "no such session");
+    let (report, _phases) = watch::channel(Phase::Waiting(String::new()));
+    let failure = tokio::time::timeout(Duration::from_secs(20), job.follow(&report)).await;
+    let failure = failure.expect("heard");
+    assert_eq!(failure.id(), Reason::JobSubmitFailed);
+    assert_eq!(failure.detail().evidence, ["no such session"]);
+    let listed = fake.listed();
+    assert!(!listed.iter().any(|path| path.ends_with("/events")), "{listed:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_the_operator_clings_the_job_goes_all_the_same() {
     let (fake, client, _created) = Fake::start(Behaviour::Clings);
