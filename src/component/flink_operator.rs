@@ -31,7 +31,7 @@ const RECONCILES: Duration = Duration::from_secs(60);
 const SETTINGS: &[(&str, &str)] = &[
     // how often it looks: 60 s, 10 s and 10 s by default
     ("kubernetes.operator.reconcile.interval", "1 s"),
-    ("kubernetes.operator.observer.progress-check.interval", "1 s"),
+    ("kubernetes.operator.observer.progress-check.interval", "250 ms"),
     ("kubernetes.operator.observer.rest-ready.delay", "0 s"),
     // 5 reconciliations in 15 s by default, which the first second of a start uses up
     ("kubernetes.operator.rate-limiter.limit", "1000"),

@@ -62,6 +62,9 @@ impl SessionCluster {
             ("resourcemanager.previous-worker.recovery.timeout", "15 s".to_owned()),
             // how old the answers of REST may be, in ms; by default a job is seen RUNNING up to 3 s late
             ("web.refresh-interval", "200".to_owned()),
+            // how many jobs that have ended it tells of: by default all of the last hour, at each look of the operator, which
+            // after a few runs of tests is most of what a JobManager does
+            ("jobstore.max-capacity", "50".to_owned()),
             ("web.submit.enable", "true".to_owned()),
             ("kubernetes.jobmanager.cpu.limit-factor", CPU_LIMIT_FACTOR.to_owned()),
             ("kubernetes.taskmanager.cpu.limit-factor", CPU_LIMIT_FACTOR.to_owned()),

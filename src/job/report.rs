@@ -162,6 +162,7 @@ pub async fn report(job: &Managed) -> Result<Report> {
         cluster: job.cluster.clone(),
         verdict: match verdict(&look) {
             Verdict::Unsettled if look.flink_state() == "RESTARTING" && failures.len() >= RESTARTS => Verdict::Failed,
+            Verdict::Unsettled if forgotten(&look) => Verdict::Finished,
             verdict => verdict,
         },
         wanted: wanted(&look.object).to_owned(),
@@ -220,6 +221,15 @@ pub(super) fn verdict(look: &Look) -> Verdict {
     }
 }
 
+/// Whether a job has ended well and Flink does not know it any more: it tells of the last ones that ended, for an hour and
+/// until its JobManager is a new one. Nothing that is awaited may rest on this: within an upgrade, too, the operator says
+/// FINISHED of the job before, and Flink does not know the next one yet.
+fn forgotten(look: &Look) -> bool {
+    let finished = text(&look.object, "/status/jobStatus/state") == "FINISHED" && look.lifecycle() == "STABLE";
+    let quiet = text(&look.object, "/status/error").is_empty() && look.silent.is_none();
+    wanted(&look.object) == "running" && look.seen() && finished && look.flink.is_none() && quiet
+}
+
 /// The operator's error, brought down to what matters.
 pub(super) fn error(object: &Value) -> String {
     match text(object, "/status/error") {
@@ -271,5 +281,18 @@ mod tests {
             (Verdict::Failed, "a.B: no")
         );
         assert_eq!(look("", "", "", "RUNNING").parallelism(), 2);
+    }
+
+    #[test]
+    fn a_job_that_ended_is_finished_when_flink_has_forgotten_it_and_within_an_upgrade_it_is_not() {
+        let of = |lifecycle, operator, flink| forgotten(&look("running", lifecycle, operator, flink));
+        assert!(of("STABLE", "FINISHED", ""));
+        assert!(
+            !of("UPGRADING", "FINISHED", "") && !of("STABLE", "FINISHED", "RUNNING") && !of("STABLE", "RUNNING", "")
+        );
+        assert_eq!(verdict(&look("running", "STABLE", "FINISHED", "")), Verdict::Unsettled);
+        let mut silent = look("running", "STABLE", "FINISHED", "");
+        silent.silent = Some("no answer".to_owned());
+        assert!(!forgotten(&silent));
     }
 }
