@@ -97,12 +97,13 @@ impl FlinkOperator {
         settings.extend(spec.config.clone());
 
         let mut objects = documents(OPERATOR);
-        document(&mut objects, "ConfigMap", "flink-operator-config")["data"]["config.yaml"] =
-            json!(flat_yaml(&settings));
+        let files = &mut document(&mut objects, "ConfigMap", "flink-operator-config")["data"];
+        files["config.yaml"] = json!(flat_yaml(&settings));
+        let digest = digest(files);
         let deployment = document(&mut objects, "Deployment", NAME);
         container(deployment)["image"] = json!(image);
         // a changed ConfigMap reaches a running operator after minutes: new settings are a new pod
-        deployment["spec"]["template"]["metadata"]["annotations"] = json!({"flink-dev/settings": digest(&settings)});
+        deployment["spec"]["template"]["metadata"]["annotations"] = json!({"flink-dev/settings": digest});
         if webhook {
             add_webhook(deployment, image);
             objects.extend(webhook_objects(&spec.namespace));
@@ -282,7 +283,7 @@ fn flat_yaml(settings: &BTreeMap<String, String>) -> String {
         .collect()
 }
 
-fn digest(settings: &BTreeMap<String, String>) -> String {
+fn digest(files: &Value) -> String {
     use sha2::{Digest, Sha256};
-    hex::encode(&Sha256::digest(flat_yaml(settings))[..8])
+    hex::encode(&Sha256::digest(files.to_string())[..8])
 }
